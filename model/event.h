@@ -1,0 +1,37 @@
+#pragma once
+/* What happened, for the event log, the stream and the alerts. Generated from model/event.def. */
+
+#include "model/group.h"
+#include "model/level.h"
+#include <stdint.h>
+
+enum event_type {
+#define EVENT(id, ...) EVENT_##id,
+#include "model/event.def"
+#undef EVENT
+    EVENT_N,
+};
+
+enum event_severity { EVENT_INFO, EVENT_WARNING, EVENT_PAGE };
+
+struct event_kind {
+    const char *name; /* "oom_kill" */
+    enum event_severity severity;
+    const char *help; /* one sentence without full stop */
+};
+extern const struct event_kind event_kinds[EVENT_N];
+int event_find(const char *name); /* or -1 */
+
+enum { EVENT_TEXT_MAX = 256 };
+
+struct event {
+    uint64_t sequence; /* set by the bus: grows by one with each event of this state directory's life */
+    uint64_t wall_ns, mono_ns;
+    uint16_t type;        /* enum event_type */
+    uint8_t level_before; /* enum level, for EVENT_PRESSURE */
+    uint8_t level;
+    char path[GROUP_PATH_MAX]; /* "" when the event is about the agent */
+    char name[GROUP_NAME_MAX];
+    char runtime[GROUP_RUNTIME_MAX];
+    char text[EVENT_TEXT_MAX]; /* one sentence for people */
+};
