@@ -14,6 +14,8 @@ void fd_closep(int *fd); /* for CLEANUP(fd_closep) */
 #define CLEANUP_FD CLEANUP(fd_closep)
 /* Returns *fd and leaves -1. */
 int fd_take(int *fd);
+/* Writes all of it, however many write(2) that takes. 0 or -errno. */
+MUST_USE int fd_write_all(int fd, const void *bytes, size_t len);
 
 /* Opens directory @path below @dirfd (AT_FDCWD for plain paths) as O_PATH. fd or -errno. */
 MUST_USE int fs_open_dir(int dirfd, const char *path);
