@@ -4,9 +4,20 @@
 #include "base/attrs.h"
 #include "base/channel.h"
 #include "model/event.h"
+#include <stdbool.h>
 #include <stdint.h>
 
-enum role_id { ROLE_PARENT, ROLE_CORE, ROLE_ENFORCER, ROLE_ARCHIVER, ROLE_GATEWAY, ROLE_COURIER, ROLE_READER, ROLE_N };
+enum role_id {
+    ROLE_PARENT,
+    ROLE_CORE,
+    ROLE_ENFORCER,
+    ROLE_ARCHIVER,
+    ROLE_GATEWAY,
+    ROLE_COURIER,
+    ROLE_READER,
+    ROLE_N
+};
+#define ROLE_BIT(role) (1U << (role))
 
 enum message_type {
     MESSAGE_NONE = 0,
@@ -15,7 +26,10 @@ enum message_type {
 #undef MESSAGE
     MESSAGE_N,
 };
-const char *message_name(uint32_t type);
+const char *message_name(uint32_t type); /* "PLAN_DONE", "?" when there is no such message */
+/* Whether @from may say this to @to, with a body of exactly the size and no more descriptors than message.def
+   says. Roles are handed only messages that fit. */
+bool message_fits(const struct channel_message *message, enum role_id from, enum role_id to);
 
 struct message_hello {
     char build_id[41];
@@ -24,12 +38,12 @@ struct message_hello {
 };
 
 enum give_what {
-    GIVE_SETTINGS = 1,  /* sealed memfd: struct settings */
-    GIVE_BUS = 2,       /* core: writable; others: read-only */
-    GIVE_WAKE = 3,      /* eventfd; readers poll it, core writes to all: .role says whose */
+    GIVE_SETTINGS = 1, /* sealed memfd: struct settings */
+    GIVE_BUS = 2,      /* core: writable; others: read-only */
+    GIVE_WAKE = 3,     /* eventfd; readers poll it, core writes to all: .role says whose */
     GIVE_LISTEN_UNIX = 4,
     GIVE_LISTEN_TCP = 5,
-    GIVE_PEER = 6,      /* a channel to .role; replaces the one held */
+    GIVE_PEER = 6, /* a channel to .role; replaces the one held */
 };
 struct message_give {
     int32_t what;
@@ -38,7 +52,7 @@ struct message_give {
 
 struct message_ran {
     int32_t role, pid;
-    int32_t status;      /* of wait(2) */
+    int32_t status; /* of wait(2) */
     uint32_t restarts;
 };
 
@@ -57,8 +71,8 @@ struct message_exec {
 
 enum query_kind { QUERY_HISTORY = 1, QUERY_GRAPH = 2, QUERY_EVENTS = 3 };
 struct message_query {
-    int32_t kind; /* enum query_kind */
-    int32_t metric; /* enum metric_id */
+    int32_t kind;             /* enum query_kind */
+    int32_t metric;           /* enum metric_id */
     char key[GROUP_PATH_MAX]; /* archive key (model/group.h) */
     char title[GROUP_NAME_MAX];
     int64_t from_s, to_s; /* Unix time; step is the archive's */
@@ -91,8 +105,8 @@ enum response_status {
 struct message_response {
     int32_t status;
     int32_t kind; /* request_kind */
-    /* payload: PLAN, APPLY, RELEASE: encoded plan, after it encoded outcomes for the latter two, each preceded by its
-       length (uint64_t); EXPLAIN: text */
+    /* payload: PLAN, APPLY, RELEASE: encoded plan, after it encoded outcomes for the latter two, each
+       preceded by its length (uint64_t); EXPLAIN: text */
 };
 
 struct message_plan_done {

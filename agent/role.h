@@ -15,15 +15,13 @@
 enum role_file { ROLE_FILE_MASUD, ROLE_FILE_ARCHIVER, ROLE_FILE_GATEWAY, ROLE_FILES };
 const char *role_file_name(enum role_file file); /* "masu-archiver" */
 
-#define ROLE_BIT(role) (1U << (role))
-
 struct role {
     const char *name; /* "core": as --role takes it, as status shows it */
     enum role_file file;
     const char *user;      /* NULL: root */
     uint64_t capabilities; /* kept, as bits; what the bounding set lacks is left out silently */
-    bool no_new_privs;
-    bool on_demand; /* not kept running: started by a message (reader) */
+    bool on_demand;        /* not kept running: started by a message (reader) */
+    uint32_t stops_after;  /* ROLE_BITs: hears STOP when these have ended */
     int16_t oom_score_adj;
     /* what it is given besides settings */
     bool bus_write, bus_read;
