@@ -1,8 +1,9 @@
 #pragma once
 /*
- * Births, deaths and foreign writes, as the kernel tells them: fanotify with FAN_REPORT_DIR_FID | FAN_REPORT_NAME on each
- * cgroup superblock where the kernel can (it needs an fsid for kernfs: 6.8 and later, not 6.1), else inotify with a
- * watch per directory. Either way one descriptor to poll, drained in bounded steps.
+ * Births, deaths and foreign writes, as the kernel tells them: fanotify with FAN_REPORT_DIR_FID |
+ * FAN_REPORT_NAME on each cgroup superblock where the kernel can (it needs an fsid for kernfs: 6.8 and later,
+ * not 6.1), else inotify with a watch per directory. Either way one descriptor to poll, drained in bounded
+ * steps.
  */
 
 #include "cgroup/host.h"
@@ -13,7 +14,8 @@ enum watch_kind { WATCH_FANOTIFY, WATCH_INOTIFY };
 enum watch_event_type {
     WATCH_CREATED,  /* a directory: path */
     WATCH_DELETED,  /* a directory: path */
-    WATCH_MODIFIED, /* a file of a group: path of the group, name of the file, pid of the writer (0: inotify cannot tell) */
+    WATCH_MODIFIED, /* a file of a group: path of the group, name of the file, pid of the writer (0: inotify
+                       cannot tell) */
     WATCH_OVERFLOW, /* events were lost: scan anew */
 };
 
@@ -28,13 +30,14 @@ typedef void watch_fn(void *context, const struct watch_event *event);
 
 struct watch; /* opaque */
 /* Opens the best watch this kernel has; @force picks one (tests): 0 best, else enum watch_kind + 1.
-   With fanotify, WATCH_MODIFIED is asked for only on hierarchies in @modified (bit per hierarchy). 0 or -errno. */
+   With fanotify, WATCH_MODIFIED is asked for only on hierarchies in @modified (bit per hierarchy). 0 or
+   -errno. */
 MUST_USE int watch_open(const struct cgroup_host *host, uint32_t modified, int force, struct watch **ret);
 struct watch *watch_close(struct watch *watch);
 enum watch_kind watch_kind(const struct watch *watch);
 int watch_fd(const struct watch *watch);
-/* Inotify needs to be told of each directory that exists (from scans and births) and of those that went; fanotify ignores it.
-   0, -ENOSPC when fs.inotify.max_user_watches is used up, or -errno. */
+/* Inotify needs to be told of each directory that exists (from scans and births) and of those that went;
+   fanotify ignores it. 0, -ENOSPC when fs.inotify.max_user_watches is used up, or -errno. */
 MUST_USE int watch_add_dir(struct watch *watch, unsigned hierarchy, const char *path);
 void watch_remove_dir(struct watch *watch, unsigned hierarchy, const char *path);
 /* Reads and reports at most @budget events. The number reported, or -errno. */
