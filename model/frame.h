@@ -92,7 +92,7 @@ struct frame_news {
 struct frame_decoder; /* opaque */
 struct frame_decoder *frame_decoder_new(void); /* NULL: out of memory */
 struct frame_decoder *frame_decoder_free(struct frame_decoder *decoder);
-enum { FRAME_SKIPPED = 2 }; /* frame_decode: well formed, but its slot has no base yet */
+enum { FRAME_SKIPPED = 2 }; /* frame_decode: well formed, but its slot has no base yet, or a kind this build does not know */
 /* 0 with *ret_news, FRAME_SKIPPED, -EBADMSG, or -ENOMEM. */
 MUST_USE int frame_decode(struct frame_decoder *decoder, const struct frame_header *header, const void *payload,
                           struct frame_news *ret_news);

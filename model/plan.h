@@ -64,7 +64,8 @@ MUST_USE int plan_add(struct plan *plan, const struct plan_row *row);           
 MUST_USE int plan_add_refusal(struct plan *plan, const struct plan_refusal *refusal); /* 0 or -ENOMEM */
 const char *plan_text(const struct plan *plan, uint32_t offset); /* "" when out of range */
 
-/* The bytes of a plan, for a memfd; and back, checked: every offset in range, every enum known. */
+/* The bytes of a plan, for a memfd; and back, checked: every offset in range, every enum known, the path of each row absolute
+   and without "..". */
 void plan_encode(const struct plan *plan, struct buf *out);
 MUST_USE int plan_decode(const void *bytes, size_t len, struct plan *ret_plan); /* 0, -EBADMSG or -ENOMEM */
 

@@ -57,6 +57,7 @@ struct setting {
     uint32_t offset; /* into struct settings */
     const char *fallback; /* the default, as it would be written */
     uint64_t minimum, maximum; /* of durations and sizes; 0: none */
+    uint64_t step;             /* durations and sizes are multiples of it; 0: any */
     const char *help; /* one sentence without full stop */
 };
 
