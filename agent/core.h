@@ -1,0 +1,251 @@
+#pragma once
+/*
+ * core: watches, samples, decides. One struct holds the role's state; each core_*.c file is one concern over
+ * it.
+ *
+ *   core_tree.c      births, deaths and foreign writes, from the watch and from scans
+ *   core_subject.c   what has rows: groups, the host, interfaces; who they are
+ *   core_sample.c    the tick: one row per subject
+ *   core_publish.c   frames and views on the bus
+ *   core_pressure.c  signals to levels
+ *   core_limit.c     the policy in force, plans on their way to the enforcer, from the policy to the enforcer
+ *   core_outcome.c   what the enforcer answers
+ *   core_drift.c     the settle window and foreign writes
+ *   core_gather.c    what the planner needs to know, read from the kernel in slices
+ *   core_api.c       requests that come through the gateway
+ */
+
+#include "agent/bus.h"
+#include "agent/loop.h"
+#include "agent/message.h"
+#include "agent/role.h"
+#include "base/list.h"
+#include "cgroup/notify.h"
+#include "cgroup/tree.h"
+#include "cgroup/watch.h"
+#include "collectors/identity.h"
+#include "collectors/net.h"
+#include "collectors/sampler.h"
+#include "model/plan.h"
+#include "policy/plan_make.h"
+#include "policy/pressure.h"
+
+#define SETTLE_QUIET_NS (250 * NSEC_PER_MSEC)
+#define SETTLE_LONGEST_NS (5 * NSEC_PER_SEC)
+#define RESCAN_EVERY_NS (30 * NSEC_PER_SEC)
+#define KEYFRAME_EVERY_TICKS 60
+
+/* What has rows. */
+struct subject {
+    struct list_link all; /* core.subjects, in order of birth */
+    struct core *core;
+    struct group *group; /* NULL for the host and interfaces; group->owner points back */
+
+    /* who */
+    struct group_identity identity;
+    enum identity_result known;
+    uint32_t slot;
+    uint64_t born_wall_ns, born_mono_ns;
+    struct loop_timer identity_timer; /* asks again while the runtime's state files may still appear */
+    unsigned identity_tries;
+
+    /* samples */
+    struct sampler_group *sampled;
+    struct row before, row; /* the last two published */
+    unsigned rows;          /* published so far, saturating at 2 */
+    bool populated;
+    int32_t nsid; /* of its network namespace, -1 when it has none of its own */
+    uint64_t nsid_next_ns;
+    uint64_t tick; /* the last tick that saw it */
+
+    /* limits */
+    const struct quota *quota; /* of core.policy, NULL when none fits */
+    bool created;              /* the policy makes this group */
+    struct knob_set wanted, in_force, found;
+    uint64_t limits_read_ns;                 /* when in_force was last read for a group without quota */
+    uint64_t memory_limit, cpu_limit_ppm;    /* least of the group and its ancestors; KNOB_UNLIMITED */
+    unsigned planning;                       /* rows on their way that name this group */
+    bool replan;                             /* something changed meanwhile */
+    uint64_t settle_quiet_ns, settle_end_ns; /* the settle window; end 0: settled */
+    struct loop_timer settle_timer;
+    uint32_t adopted;   /* bit per knob left as a foreign writer set it */
+    bool drift_pending; /* somebody else wrote a knob after the settle window: the next plan tells */
+    unsigned drifts;    /* put back in the current window */
+    uint64_t drift_window_ns, fight_until_ns; /* a writer who does not give up is left alone until then */
+    char foreign[96];                         /* the last foreign writer, "pid 812 (runc)" */
+    struct buf told;                          /* scratch: what the outcomes of one plan say about it */
+    uint64_t refused;                         /* hash of the refusals already told */
+
+    /* pressure */
+    struct pressure_state pressure;
+    uint64_t level_since_wall_ns;
+    struct notify notify;
+    struct loop_watch notify_watches[NOTIFY_N];
+    bool notify_tried;
+    bool fired[NOTIFY_N];
+};
+
+enum plan_purpose {
+    PURPOSE_START,   /* everything, when core starts, the policy was loaded, or the enforcer is new */
+    PURPOSE_GROUPS,  /* what changed around single groups: birth, identity, drift */
+    PURPOSE_PLAN,    /* a client asked what would change */
+    PURPOSE_APPLY,   /* a client asked to load the policy and apply */
+    PURPOSE_RELEASE, /* a client asked to give everything back */
+};
+
+/* A plan from its first reading to its last outcome. */
+struct plan_run {
+    struct list_link all; /* core.runs */
+    struct core *core;
+    uint64_t id;
+    enum plan_purpose purpose;
+    struct policy *policy; /* PURPOSE_PLAN: its own, freed with the run; else core's */
+    uint64_t request_id;   /* the gateway's, 0 when nobody waits */
+    struct gather *gather; /* while reading */
+    struct plan plan;
+    bool sent;
+};
+
+struct core {
+    struct role_context *role;
+    struct loop *loop;
+    const struct settings *settings;
+
+    /* kernel */
+    struct cgroup_host host;
+    struct group_tree tree;
+    struct watch *watch;
+    struct loop_watch watch_io;
+    struct group_scan *scan;
+    struct loop_job scan_job;
+    struct loop_timer rescan_timer;
+    bool scanned_once, scan_again;
+    struct knob_support support[KNOB_N];
+    bool support_probed;                                  /* with a real group */
+    char untouchable[2][HIERARCHIES_MAX][GROUP_PATH_MAX]; /* own group and PID 1's, per hierarchy */
+
+    /* subjects */
+    struct list subjects;
+    unsigned subject_count;
+    uint8_t slots_used[BUS_VIEWS_MAX / 8];
+    uint32_t slot_next;
+    struct subject *host_subject;
+    struct map interfaces; /* name -> subject */
+    struct identity_paths identity_paths;
+
+    /* samples */
+    struct sampler *sampler;
+    struct net *net;
+    struct loop_timer tick_timer;
+    struct loop_job tick_job;
+    uint64_t tick, tick_due_ns, tick_began_ns, tick_last_ns, tick_longest_ns, interval_ns;
+    struct list_link *tick_at; /* next subject of the running tick, NULL between ticks */
+
+    /* bus */
+    struct bus_writer *bus;
+    struct buf frames; /* not yet published */
+    uint64_t frames_pending;
+
+    /* limits */
+    struct policy policy;
+    bool released; /* masu release --all: nothing is managed until the policy is applied or loaded again */
+    char policy_error[512];
+    uint64_t policy_loaded_wall_ns;
+    struct list runs;
+    struct loop_job gather_job; /* reads for the first run that still gathers */
+    uint64_t run_next_id;
+    bool found_known; /* the enforcer told the found values */
+    struct map found; /* path -> struct knob_set*, of groups not (yet) seen */
+    pid_t enforcer_pid;
+    uint64_t plans, writes, writes_failed, refusals, drifts, rescans, overflows;
+    uint64_t started_wall_ns;
+};
+
+/* core_tree.c */
+MUST_USE int core_tree_start(struct core *core);
+void core_tree_stop(struct core *core);
+void core_rescan(struct core *core);
+
+/* core_subject.c */
+struct subject *subject_new(struct core *core, struct group *group,
+                            const struct group_identity *identity); /* NULL: no memory or slot */
+struct subject *subject_free(struct subject *subject);              /* publishes its end */
+void core_subject_born(struct core *core, struct group *group);
+void core_subject_gone(struct core *core, struct group *group);
+bool core_in_scope(const struct core *core, const char *path);
+
+/* core_sample.c */
+MUST_USE int core_sample_start(struct core *core);
+void core_sample_stop(struct core *core);
+/* Reads and publishes one row of @subject now. False when its group is gone. */
+bool core_sample_subject(struct core *core, struct subject *subject);
+
+/* core_publish.c */
+void core_publish_epoch(struct core *core);
+void core_publish_born(struct core *core, struct subject *subject);
+void core_publish_gone(struct core *core, struct subject *subject);
+void core_publish_row(struct core *core, struct subject *subject, const struct row *row);
+void core_publish_view(struct core *core, struct subject *subject); /* all of the view but the rows */
+/* @subject NULL: about the agent. */
+void core_event(struct core *core, enum event_type type, const struct subject *subject, const char *format,
+                ...) PRINTF_LIKE(4, 5);
+void core_event_level(struct core *core, const struct subject *subject, enum level before, const char *why);
+void core_publish_status(struct core *core);
+void core_flush(struct core *core); /* hands the pending frames to the bus and wakes the readers */
+
+/* core_pressure.c */
+void core_pressure_open(struct core *core, struct subject *subject);
+void core_pressure_close(struct subject *subject);
+void core_pressure_step(struct core *core, struct subject *subject, const struct row *row);
+
+/* core_limit.c */
+void core_policy_load(struct core *core); /* from the files; a broken one is told and the old stays */
+void core_policy_set(struct core *core, struct policy *policy); /* takes *policy */
+void core_plan_all(struct core *core, enum plan_purpose purpose, uint64_t request_id);
+void core_plan_subject(struct core *core, struct subject *subject); /* now, without slices */
+void core_limit_born(struct core *core,
+                     struct subject *subject); /* finds its quota, opens the settle window, plans */
+void core_limit_gone(struct core *core, struct subject *subject);
+void core_limit_effective(struct core *core,
+                          struct subject *subject); /* memory_limit and cpu_limit from it and its ancestors */
+void core_plan_policy(struct core *core, struct policy *policy,
+                      uint64_t request_id); /* PURPOSE_PLAN; takes *policy */
+bool core_manages(const struct core *core, const struct policy *policy, const struct group_identity *identity,
+                  const struct quota **ret_quota);
+MUST_USE int core_limits_start(struct core *core);
+void core_limits_stop(struct core *core);
+struct subject *core_subject_at(const struct core *core, const char *path); /* or NULL */
+void core_run_planned(struct core *core,
+                      struct plan_run *run); /* the gathering is over: plan and go on by purpose */
+struct plan_run *core_run_free(struct plan_run *run);
+
+/* core_outcome.c */
+void core_plan_done(struct core *core, const struct channel_message *message);
+void core_found_values(struct core *core, const struct channel_message *message);
+void core_enforcer_new(struct core *core); /* asks for the found values; then everything is planned */
+
+/* core_drift.c */
+void core_settle_begin(struct core *core, struct subject *subject);
+void core_limit_foreign_write(struct core *core, struct subject *subject, const char *file, pid_t pid);
+/* Tells of rows that would undo a foreign write, and takes out those that the quota's drift mode leaves
+ * alone. */
+void core_drift_filter(struct core *core, struct plan *plan);
+
+/* core_gather.c */
+struct gather; /* opaque */
+/* Everything a policy could touch: all managed groups, their ancestors and descendants, groups to make. NULL:
+ * out of memory. */
+struct gather *gather_all(struct core *core, const struct policy *policy);
+/* One group with its ancestors and descendants. */
+struct gather *gather_one(struct core *core, const struct policy *policy, struct group *group);
+bool gather_step(struct gather *gather, uint64_t until_ns); /* true: more to read */
+MUST_USE int gather_plan(struct gather *gather, bool release_all, struct plan *ret);
+void gather_tell(struct gather *gather); /* what was read becomes the subjects' wanted and in_force */
+struct gather *gather_free(struct gather *gather);
+
+/* core_api.c */
+void core_api_request(struct core *core, struct channel_message *message);
+void core_api_answer(struct core *core, uint64_t request_id, enum request_kind kind,
+                     enum response_status status, const void *payload, size_t len);
+void core_api_answer_plan(struct core *core, uint64_t request_id, enum request_kind kind,
+                          const struct plan *plan, const struct plan_outcomes *outcomes);

@@ -1,0 +1,170 @@
+/*
+ * After a birth the group's runtime writes its own limits: for a settle window (until 250 ms were quiet, 5 s
+ * at most) masu applies its own again and calls nothing drift. Afterwards a foreign write is drift: it is
+ * told with its author, and the quota says what follows. Two writers that do not give up are a fight: masu
+ * stops and says so.
+ */
+
+#include "agent/core.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/str.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { FIGHT_ROUNDS = 5 };
+#define FIGHT_WINDOW_NS (60 * NSEC_PER_SEC)
+
+static void on_settle_due(void *owner)
+{
+    struct subject *subject = owner;
+    struct core *core = subject->core;
+    uint64_t now_ns = loop_now_ns(core->loop);
+    uint64_t end_ns =
+        subject->settle_quiet_ns < subject->settle_end_ns ? subject->settle_quiet_ns : subject->settle_end_ns;
+    if (now_ns < end_ns) {
+        loop_timer_arm_at(&subject->settle_timer, end_ns);
+        return;
+    }
+    subject->settle_end_ns = 0;
+    core_plan_subject(core, subject);
+    core_publish_view(core, subject);
+    core_flush(core);
+}
+
+void core_settle_begin(struct core *core, struct subject *subject)
+{
+    uint64_t now_ns = loop_now_ns(core->loop);
+    subject->settle_quiet_ns = now_ns + SETTLE_QUIET_NS;
+    subject->settle_end_ns = now_ns + SETTLE_LONGEST_NS;
+    if (!subject->settle_timer.event &&
+        loop_timer_init(&subject->settle_timer, core->loop, LOOP_URGENT, on_settle_due, subject) < 0) {
+        subject->settle_end_ns = 0;
+        return;
+    }
+    loop_timer_arm_at(&subject->settle_timer, subject->settle_quiet_ns);
+}
+
+static bool is_knob_file(const char *file)
+{
+    for (unsigned k = 0; k < KNOB_N; k++)
+        if ((knobs[k].v1.file && strcmp(knobs[k].v1.file, file) == 0) ||
+            (knobs[k].v2.file && strcmp(knobs[k].v2.file, file) == 0))
+            return true;
+    return false;
+}
+
+static void remember_author(struct subject *subject, pid_t pid)
+{
+    char path[64], comm[32];
+    if (pid <= 0) {
+        str_copy(subject->foreign, sizeof subject->foreign, "somebody");
+        return;
+    }
+    str_format(path, sizeof path, "/proc/%d/comm", (int)pid);
+    ssize_t n = fs_read_at(AT_FDCWD, path, comm, sizeof comm);
+    if (n > 0)
+        comm[strcspn(comm, "\n")] = '\0';
+    str_format(subject->foreign, sizeof subject->foreign, "pid %d (%s)", (int)pid, n > 0 ? comm : "gone");
+}
+
+/* v1 throttles hold per leaf: a process that enters a group below may need the rule there. */
+static bool fills_a_leaf(const struct core *core, const struct subject *subject, const char *file)
+{
+    if (strcmp(file, "cgroup.procs") != 0 && strcmp(file, "tasks") != 0)
+        return false;
+    int hierarchy = core->support[KNOB_IO_READ].hierarchy;
+    if (hierarchy < 0 || core->host.hierarchies[hierarchy].version != 1)
+        return false;
+    for (unsigned i = 0; i < subject->quota->setting_count; i++)
+        if (knobs[subject->quota->settings[i].knob].per_device)
+            return true;
+    return false;
+}
+
+void core_limit_foreign_write(struct core *core, struct subject *subject, const char *file, pid_t pid)
+{
+    if (!subject->quota)
+        return;
+    bool leaf = fills_a_leaf(core, subject, file);
+    if (!leaf && !is_knob_file(file))
+        return;
+    if (subject->settle_end_ns)
+        subject->settle_quiet_ns = loop_now_ns(core->loop) + SETTLE_QUIET_NS;
+    else if (!leaf) {
+        subject->drift_pending = true;
+        remember_author(subject, pid);
+    }
+    core_plan_subject(core, subject);
+}
+
+static void tell_drift(struct core *core, struct subject *subject, const struct plan_row *row)
+{
+    static const char *const follows[] = {
+        [DRIFT_ENFORCE] = "put back",
+        [DRIFT_ADOPT] = "taken over",
+        [DRIFT_REPORT] = "left as it is",
+    };
+    char found[64], wanted[64];
+    const struct knob_setting *period = knob_set_get(&subject->in_force, KNOB_CPU_PERIOD, 0);
+    uint64_t period_usec = period ? period->value : 100000;
+    core->drifts++;
+    core_event(core, EVENT_DRIFT, subject, "%s set %s to %s, the quota says %s: %s", subject->foreign,
+               knobs[row->knob].key, knob_format(row->knob, row->old_value, period_usec, found, sizeof found),
+               knob_format(row->knob, row->value, period_usec, wanted, sizeof wanted),
+               follows[subject->quota->drift]);
+}
+
+static void note_fight(struct core *core, struct subject *subject)
+{
+    uint64_t now_ns = loop_now_ns(core->loop);
+    if (now_ns > subject->drift_window_ns + FIGHT_WINDOW_NS) {
+        subject->drift_window_ns = now_ns;
+        subject->drifts = 0;
+    }
+    if (++subject->drifts <= FIGHT_ROUNDS)
+        return;
+    subject->fight_until_ns = now_ns + FIGHT_WINDOW_NS;
+    core_event(core, EVENT_DRIFT, subject, "%s keeps changing limits of this group: left alone for a minute",
+               subject->foreign);
+}
+
+static void judge(struct core *core, struct subject *subject, const struct plan_row *row)
+{
+    tell_drift(core, subject, row);
+    switch (subject->quota->drift) {
+    case DRIFT_ENFORCE:
+        note_fight(core, subject);
+        return;
+    case DRIFT_ADOPT:
+    case DRIFT_REPORT:
+        subject->adopted |= UINT32_C(1) << row->knob;
+        return;
+    }
+}
+
+void core_drift_filter(struct core *core, struct plan *plan)
+{
+    uint64_t now_ns = loop_now_ns(core->loop);
+    for (uint32_t i = 0; i < plan->row_count; i++) {
+        const struct plan_row *row = &plan->rows[i];
+        struct subject *subject = core_subject_at(core, plan_text(plan, row->path_off));
+        if (row->kind == PLAN_WRITE && !(row->flags & PLAN_ROW_STEP) && subject && subject->quota &&
+            subject->drift_pending && !(subject->adopted >> row->knob & 1) &&
+            now_ns >= subject->fight_until_ns)
+            judge(core, subject, row);
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < plan->row_count; i++) {
+        const struct plan_row *row = &plan->rows[i];
+        const struct subject *subject = core_subject_at(core, plan_text(plan, row->path_off));
+        bool left_alone = subject && row->kind == PLAN_WRITE &&
+                          ((subject->adopted >> row->knob & 1) || now_ns < subject->fight_until_ns);
+        if (!left_alone)
+            plan->rows[kept++] = *row;
+    }
+    plan->row_count = kept;
+}

@@ -1,0 +1,279 @@
+/*
+ * What the planner needs to know, read from the kernel. The groups are chosen and copied at once, since any
+ * of them may vanish while their knobs are read in slices; one that did is left in as an empty, unmanaged
+ * entry.
+ */
+
+#include "agent/core.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "cgroup/device.h"
+#include "cgroup/group.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct gather {
+    struct core *core;
+    const struct policy *policy;
+    struct plan_group *groups; /* heap; paths owned */
+    unsigned count, capacity;
+    unsigned next; /* first one not yet read */
+};
+
+static struct plan_group *add(struct gather *gather, const char *path, int parent)
+{
+    if (gather->count == gather->capacity) {
+        unsigned capacity = gather->capacity ? gather->capacity * 2 : 32;
+        struct plan_group *groups = reallocarray(gather->groups, capacity, sizeof *groups);
+        if (!groups)
+            return NULL;
+        gather->groups = groups;
+        gather->capacity = capacity;
+    }
+    char *copy = strdup(path);
+    if (!copy)
+        return NULL;
+    struct plan_group *entry = &gather->groups[gather->count++];
+    *entry = (struct plan_group){.path = copy, .parent = parent};
+    return entry;
+}
+
+/* Whether @path is, or lies under or above, a group that the policy itself makes. */
+static bool policy_makes(const struct policy *policy, const char *path)
+{
+    size_t len = strlen(path);
+    for (unsigned i = 0; i < policy->group_count; i++) {
+        const char *made = policy->groups[i].path;
+        size_t made_len = strlen(made);
+        if (strncmp(made, path, made_len) == 0 && (path[made_len] == '/' || path[made_len] == '\0'))
+            return true;
+        if (strncmp(path, made, len) == 0 && made[len] == '/')
+            return true;
+    }
+    return false;
+}
+
+static int add_group(struct gather *gather, struct group *group, int parent)
+{
+    struct core *core = gather->core;
+    struct subject *subject = group->owner;
+    struct plan_group *entry = add(gather, group->path, parent);
+    if (!entry)
+        return -ENOMEM;
+    memcpy(entry->ids, group->ids, sizeof entry->ids);
+    entry->masu_made = policy_makes(gather->policy, group->path);
+    if (!subject)
+        return (int)gather->count - 1;
+    entry->managed = core_manages(core, gather->policy, &subject->identity, &entry->quota);
+    entry->found = subject->found;
+    if (row_has(&subject->row, METRIC_MEMORY_USAGE))
+        entry->memory_usage = subject->row.values[METRIC_MEMORY_USAGE];
+    return (int)gather->count - 1;
+}
+
+/* A group that counts by itself: it has a quota, or found values to give back. */
+static bool counts(const struct gather *gather, const struct group *group)
+{
+    const struct subject *subject = group->owner;
+    const struct quota *quota;
+    return subject && (subject->found.count > 0 ||
+                       core_manages(gather->core, gather->policy, &subject->identity, &quota));
+}
+
+static bool counts_below(const struct gather *gather, const struct group *group)
+{
+    struct group *child;
+    LIST_FOR_EACH(child, &group->children, struct group, siblings)
+        if (counts(gather, child) || counts_below(gather, child))
+            return true;
+    return false;
+}
+
+static int add_below(struct gather *gather, struct group *group, int parent, bool inside)
+{
+    struct group *child;
+    LIST_FOR_EACH(child, &group->children, struct group, siblings) {
+        bool in = inside || counts(gather, child);
+        if (!in && !counts_below(gather, child))
+            continue;
+        int index = add_group(gather, child, parent);
+        if (index < 0)
+            return index;
+        int r = add_below(gather, child, index, in);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int find_entry(const struct gather *gather, const char *path)
+{
+    for (unsigned i = 0; i < gather->count; i++)
+        if (strcmp(gather->groups[i].path, path) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* The group and each missing parent, outermost first. */
+static int add_missing(struct gather *gather, const struct policy_group *wanted)
+{
+    char path[GROUP_PATH_MAX];
+    int parent = -1;
+    for (const char *end = strchr(wanted->path + 1, '/');; end = strchr(end + 1, '/')) {
+        size_t len = end ? (size_t)(end - wanted->path) : strlen(wanted->path);
+        memcpy(path, wanted->path, len);
+        path[len] = '\0';
+        int index = find_entry(gather, path);
+        struct group *group = group_tree_find(&gather->core->tree, path);
+        if (index < 0 && group)
+            index = add_group(gather, group, parent);
+        else if (index < 0) {
+            struct plan_group *entry = add(gather, path, parent);
+            index = entry ? (int)gather->count - 1 : -ENOMEM;
+            if (entry)
+                entry->missing = entry->masu_made = true;
+        }
+        if (index < 0)
+            return index;
+        parent = index;
+        if (!end)
+            break;
+    }
+    struct plan_group *entry = &gather->groups[parent];
+    if (!entry->missing)
+        return 0;
+    struct group_identity identity = {.kind = SUBJECT_GROUP, .runtime = "cgroup"};
+    str_copy(identity.path, sizeof identity.path, wanted->path);
+    str_copy(identity.name, sizeof identity.name, wanted->path);
+    entry->managed = core_manages(gather->core, gather->policy, &identity, &entry->quota);
+    return 0;
+}
+
+static struct gather *gather_new(struct core *core, const struct policy *policy)
+{
+    struct gather *gather = calloc(1, sizeof *gather);
+    if (gather) {
+        gather->core = core;
+        gather->policy = policy;
+    }
+    return gather;
+}
+
+struct gather *gather_all(struct core *core, const struct policy *policy)
+{
+    struct gather *gather = gather_new(core, policy);
+    if (!gather)
+        return NULL;
+    int r = add_below(gather, core->tree.root, -1, false);
+    for (unsigned i = 0; r == 0 && i < policy->group_count && !core->released; i++)
+        r = add_missing(gather, &policy->groups[i]);
+    return r == 0 ? gather : gather_free(gather);
+}
+
+struct gather *gather_one(struct core *core, const struct policy *policy, struct group *group)
+{
+    struct gather *gather = gather_new(core, policy);
+    if (!gather)
+        return NULL;
+    struct group *line[64];
+    unsigned depth = 0;
+    for (struct group *g = group; g && g->parent && depth < ARRAY_LEN(line); g = g->parent)
+        line[depth++] = g;
+    int index = -1;
+    while (depth > 0) {
+        index = add_group(gather, line[--depth], index);
+        if (index < 0)
+            return gather_free(gather);
+        /* Only the group itself and what lies below it is planned; what is above is context. */
+        if (depth > 0)
+            gather->groups[index].managed = false;
+    }
+    return add_below(gather, group, index, true) == 0 ? gather : gather_free(gather);
+}
+
+static void read_entry(struct gather *gather, struct plan_group *entry)
+{
+    struct core *core = gather->core;
+    pid_t pid;
+    if (entry->missing)
+        return;
+    if (knob_read_all(&core->host, core->support, entry->path, &entry->have) != 0) {
+        entry->have = (struct knob_set){0};
+        entry->managed = false;
+        entry->quota = NULL;
+        return;
+    }
+    entry->populated = group_first_pid(&core->host, entry->path, &pid) == 0;
+}
+
+bool gather_step(struct gather *gather, uint64_t until_ns)
+{
+    while (gather->next < gather->count) {
+        read_entry(gather, &gather->groups[gather->next++]);
+        if (clock_mono_ns() >= until_ns)
+            break;
+    }
+    return gather->next < gather->count;
+}
+
+static int resolve_device(void *context, const char *path, uint32_t *ret_device, char *why, size_t why_size)
+{
+    (void)context;
+    return device_resolve(path, ret_device, why, why_size);
+}
+
+int gather_plan(struct gather *gather, bool release_all, struct plan *ret)
+{
+    struct plan_input input = {
+        .host = &gather->core->host,
+        .support = gather->core->support,
+        .groups = gather->groups,
+        .group_count = gather->count,
+        .release_all = release_all,
+        .device = resolve_device,
+    };
+    return plan_make(&input, ret);
+}
+
+void gather_tell(struct gather *gather)
+{
+    struct core *core = gather->core;
+    struct plan_input input = {
+        .host = &core->host,
+        .support = core->support,
+        .groups = gather->groups,
+        .group_count = gather->count,
+        .device = resolve_device,
+    };
+    for (unsigned i = 0; i < gather->count; i++) {
+        struct plan_group *entry = &gather->groups[i];
+        struct group *group = group_tree_find(&core->tree, entry->path);
+        struct subject *subject = group ? group->owner : NULL;
+        if (!subject || (!entry->managed && subject->quota))
+            continue;
+        subject->in_force = entry->have;
+        subject->populated = entry->populated;
+        subject->wanted = (struct knob_set){0};
+        if (entry->managed && plan_wanted(&input, entry, &subject->wanted) < 0)
+            subject->wanted = (struct knob_set){0};
+        core_limit_effective(core, subject);
+        core_publish_view(core, subject);
+    }
+}
+
+struct gather *gather_free(struct gather *gather)
+{
+    if (!gather)
+        return NULL;
+    for (unsigned i = 0; i < gather->count; i++) {
+        char *path;
+        memcpy(&path, &gather->groups[i].path, sizeof path);
+        free(path);
+    }
+    free(gather->groups);
+    free(gather);
+    return NULL;
+}

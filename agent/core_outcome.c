@@ -1,0 +1,238 @@
+/*
+ * What the enforcer answers: outcomes of plans, and the values it found before masu first wrote. Outcomes
+ * change what is known to be in force; errors become sentences here, where the group and the value are at
+ * hand.
+ */
+
+#include "agent/core.h"
+
+#include "base/log.h"
+#include "base/memfd.h"
+#include "base/str.h"
+#include "cgroup/device.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ENFORCER_BYTES_MAX = 64 << 20 };
+
+static struct plan_run *find_run(const struct core *core, uint64_t id)
+{
+    struct plan_run *run;
+    LIST_FOR_EACH(run, &core->runs, struct plan_run, all)
+        if (run->sent && run->id == id)
+            return run;
+    return NULL;
+}
+
+/* ---- sentences ---- */
+
+static const struct {
+    int error;
+    const char *text;
+} error_texts[] = {
+    {-EBUSY, "the group uses more than that and it could not be taken back"},
+    {-EINVAL, "the kernel refuses the value beside those of its parent, children or companions"},
+    {-ENODEV, "the kernel knows no such disk"},
+    {-EPERM, "masu lacks the right to write it"},
+    {-EACCES, "masu lacks the right to write it"},
+    {-EROFS, "the hierarchy is mounted read-only"},
+    {-ESTALE, "the group was made anew meanwhile"},
+    {-EOPNOTSUPP, "this kernel cannot do that"},
+    {-ERANGE, "the kernel finds the value out of range"},
+    {-ECANCELED, "an earlier write of the group failed"},
+    {-ETIMEDOUT, "it could not be taken back in time"},
+};
+
+static const char *error_text(int error)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(error_texts); i++)
+        if (error_texts[i].error == error)
+            return error_texts[i].text;
+    return strerror(-error);
+}
+
+static bool group_vanished(int error)
+{
+    return error == -ENOENT || error == -ENODEV || error == -ESTALE;
+}
+
+static void describe_row(const struct plan_row *row, char *buf, size_t size)
+{
+    char value[64], device[64];
+    uint64_t period_usec = row->knob == KNOB_CPU_BANDWIDTH && row->pair ? row->pair : 100000;
+    knob_format(row->knob, row->value, period_usec, value, sizeof value);
+    if (row->device)
+        str_format(buf, size, "%s of %s %s", knobs[row->knob].key,
+                   device_name(row->device, device, sizeof device), value);
+    else
+        str_format(buf, size, "%s %s", knobs[row->knob].key, value);
+}
+
+/* ---- what is known afterwards ---- */
+
+/* What masu overwrites for the first time is worth giving back; what it gave back is forgotten. */
+static void note_found(struct subject *subject, const struct plan_row *row)
+{
+    if (row->flags & PLAN_ROW_RESTORE)
+        knob_set_remove(&subject->found, row->knob, row->device);
+    else if (!knob_set_get(&subject->found, row->knob, row->device) &&
+             knob_set_put(&subject->found, row->knob, row->device, row->old_value) < 0)
+        log_warn("limit", "'%s' has too many knobs to remember, %s is not given back later",
+                 subject->identity.path, knobs[row->knob].key);
+}
+
+static void note_written(struct core *core, struct subject *subject, const struct plan_row *row,
+                         uint64_t read_back)
+{
+    char text[128];
+    core->writes++;
+    if (!subject)
+        return;
+    note_found(subject, row);
+    if (knob_set_put(&subject->in_force, row->knob, row->device, read_back) < 0)
+        log_debug("limit", "'%s' has more knobs than are shown", subject->identity.path);
+    if (row->flags & PLAN_ROW_STEP)
+        return;
+    describe_row(row, text, sizeof text);
+    buf_printf(&subject->told, "%s%s", subject->told.len ? ", " : "", text);
+}
+
+static void note_failed(struct core *core, struct subject *subject, const struct plan *plan,
+                        const struct plan_row *row, const struct plan_outcome *outcome)
+{
+    char text[128];
+    const char *path = plan_text(plan, row->path_off);
+    if (outcome->error == -ECANCELED)
+        return;
+    if (group_vanished(outcome->error) && !subject)
+        return;
+    core->writes_failed++;
+    if (row->kind == PLAN_WRITE)
+        describe_row(row, text, sizeof text);
+    else
+        str_format(text, sizeof text,
+                   row->kind == PLAN_MAKE_GROUP ? "making the group" : "enabling a controller");
+    core_event(core, EVENT_LIMIT_FAILED, subject, "%s of '%s': %s", text, path, error_text(outcome->error));
+    log_warn("limit", "%s of '%s': %s (%s), left as it was", text, path, error_text(outcome->error),
+             strerror(-outcome->error));
+}
+
+static void note_outcomes(struct core *core, const struct plan *plan, const struct plan_outcomes *outcomes)
+{
+    for (uint32_t i = 0; i < plan->row_count; i++) {
+        const struct plan_row *row = &plan->rows[i];
+        const struct plan_outcome *outcome = &outcomes->items[i];
+        struct subject *subject = core_subject_at(core, plan_text(plan, row->path_off));
+        if (outcome->error)
+            note_failed(core, subject, plan, row, outcome);
+        else if (row->kind == PLAN_WRITE && !outcome->undone)
+            note_written(core, subject, row, outcome->read_back);
+        else if (row->kind == PLAN_FORGET && subject)
+            knob_set_remove(&subject->found, row->knob, row->device);
+    }
+}
+
+static void finish_subject(struct core *core, struct subject *subject)
+{
+    if (subject->told.len)
+        core_event(core, EVENT_LIMIT, subject, "%s", subject->told.data);
+    buf_clear(&subject->told);
+    core_limit_effective(core, subject);
+    core_publish_view(core, subject);
+    if (!subject->replan)
+        return;
+    subject->replan = false;
+    core_plan_subject(core, subject);
+}
+
+static void finish_subjects(struct core *core, const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->row_count; i++) {
+        struct subject *subject = core_subject_at(core, plan_text(plan, plan->rows[i].path_off));
+        if (subject && subject->planning > 0 && --subject->planning == 0)
+            finish_subject(core, subject);
+    }
+}
+
+void core_plan_done(struct core *core, const struct channel_message *message)
+{
+    struct plan_run *run = find_run(core, message->id);
+    if (!run || message->fd_count != 1)
+        return;
+    struct memfd_view view CLEANUP(memfd_view_fini) = MEMFD_VIEW_NULL;
+    struct plan_outcomes outcomes = PLAN_OUTCOMES_NULL;
+    int r = memfd_map(message->fds[0], ENFORCER_BYTES_MAX, &view);
+    if (r == 0)
+        r = plan_outcomes_decode(view.bytes, view.len, &outcomes);
+    if (r == 0 && outcomes.count == run->plan.row_count) {
+        note_outcomes(core, &run->plan, &outcomes);
+        if (run->request_id)
+            core_api_answer_plan(core, run->request_id,
+                                 run->purpose == PURPOSE_APPLY ? REQUEST_APPLY : REQUEST_RELEASE, &run->plan,
+                                 &outcomes);
+    } else {
+        log_error("limit", "the enforcer's answer cannot be read, everything is planned again");
+    }
+    struct plan plan = run->plan;
+    run->plan = PLAN_NULL;
+    core_run_free(run);
+    finish_subjects(core, &plan);
+    plan_fini(&plan);
+    plan_outcomes_fini(&outcomes);
+    core_flush(core);
+}
+
+static void keep_found(struct core *core, const char *path, const struct plan_row *row)
+{
+    struct subject *subject = core_subject_at(core, path);
+    struct knob_set *set = subject ? &subject->found : map_get_str(&core->found, path);
+    if (!set) {
+        set = calloc(1, sizeof *set);
+        if (!set || map_set_str(&core->found, path, set) < 0) {
+            free(set);
+            return;
+        }
+    }
+    if (knob_set_put(set, row->knob, row->device, row->old_value) < 0)
+        log_warn("limit", "'%s': %s is not given back later", path, knobs[row->knob].key);
+}
+
+void core_found_values(struct core *core, const struct channel_message *message)
+{
+    struct memfd_view view CLEANUP(memfd_view_fini) = MEMFD_VIEW_NULL;
+    struct plan found = PLAN_NULL;
+    int r = message->fd_count == 1 ? memfd_map(message->fds[0], ENFORCER_BYTES_MAX, &view) : -EBADMSG;
+    if (r == 0)
+        r = plan_decode(view.bytes, view.len, &found);
+    if (r < 0)
+        log_error("limit", "the values found before cannot be read (%s), releases give back nothing older",
+                  strerror(-r));
+    for (uint32_t i = 0; r == 0 && i < found.row_count; i++)
+        keep_found(core, plan_text(&found, found.rows[i].path_off), &found.rows[i]);
+    plan_fini(&found);
+    core->found_known = true;
+    if (core->scanned_once)
+        core_plan_all(core, PURPOSE_START, 0);
+}
+
+void core_enforcer_new(struct core *core)
+{
+    struct plan_run *run;
+    LIST_FOR_EACH(run, &core->runs, struct plan_run, all)
+        if (run->sent) {
+            static const char text[] = "the enforcer was started anew meanwhile, try again";
+            if (run->request_id)
+                core_api_answer(core, run->request_id, REQUEST_APPLY, RESPONSE_FAILED, text, strlen(text));
+            core_run_free(run);
+        }
+    struct subject *subject;
+    LIST_FOR_EACH(subject, &core->subjects, struct subject, all)
+        subject->planning = 0;
+    struct link_letter letter = {.type = MESSAGE_FOUND};
+    core->found_known = false;
+    if (role_send(core->role, ROLE_ENFORCER, &letter) != ROLE_SENT)
+        log_warn("limit", "the enforcer is not there, nothing is written until it is");
+}
