@@ -1,0 +1,23 @@
+#pragma once
+/* Live subjects by path, found through a cache of slots that is checked at each use. */
+
+#include "base/map.h"
+#include "model/view.h"
+#include <stdbool.h>
+
+struct bus_reader;
+
+struct gateway_views {
+    struct map slots;   /* path → slot + 1 */
+    struct map devices; /* device number → char *name */
+};
+
+void gateway_views_fini(struct gateway_views *views);
+/* The group (or "/": the host) at @path. False when there is none now. */
+bool gateway_views_find(struct gateway_views *views, const struct bus_reader *bus, const char *path,
+                        struct view *ret);
+/* The host's view. False before core has made it. */
+bool gateway_views_host(struct gateway_views *views, const struct bus_reader *bus, struct view *ret);
+/* The name of a block device from sysfs, cached: "/dev/vda". False: unknown. @context is the gateway_views.
+ */
+bool gateway_views_device(void *context, uint32_t device, char *name, size_t size);
