@@ -1,7 +1,8 @@
 #pragma once
 /*
- * A policy as loaded: quotas in order, groups to make. Loading is all or nothing: a broken file yields diags and no policy,
- * so that a working one is never replaced by it. Everything here is pure but for reading the files named.
+ * A policy as loaded: quotas in order, groups to make. Loading is all or nothing: a broken file yields diags
+ * and no policy, so that a working one is never replaced by it. Everything here is pure but for reading the
+ * files named.
  */
 
 #include "base/diag.h"
@@ -21,16 +22,19 @@ struct policy_globs {
 };
 
 struct policy_match {
-    bool given;                 /* false: a template */
+    bool given; /* false: a template */
     struct policy_globs path, container, runtime;
 };
 
-/* One limit as the policy says it, in policy units (cores in ppm, weights on v2's scale, durations in microseconds). */
+/* One limit as the policy says it, in policy units (cores in ppm, weights on v2's scale, durations in
+ * microseconds). */
 struct policy_setting {
     enum knob_id knob;
     char device[64]; /* "/dev/vda" for per-device knobs, else "" */
     uint64_t value;  /* KNOB_UNLIMITED for "unlimited" */
-    unsigned line;   /* where it stands: for plan reasons and errors */
+    const char
+        *file;     /* borrowed from the policy; an inherited one may stand in another file than its quota */
+    unsigned line; /* where it stands: for plan reasons and errors */
 };
 
 enum { QUOTA_SETTINGS_MAX = KNOB_SET_MAX };
@@ -67,15 +71,17 @@ struct policy {
 #define POLICY_NULL ((struct policy){0})
 
 /*
- * Loads files and directories (their *.yaml in order of names). 0, or -EINVAL with at least one diag; also when a file cannot
- * be read. On success *diags may hold nothing. @paths are borrowed.
+ * Loads files and directories (their *.yaml in order of names, hidden ones left out). 0, or -EINVAL or
+ * -ENOMEM with at least one diag; also when a file cannot be read. On success *diags may hold nothing. @paths
+ * are borrowed.
  */
 MUST_USE int policy_load(const char *const *paths, unsigned count, struct policy *ret, struct diags *diags);
 void policy_fini(struct policy *policy);
 
 /* The first quota whose match fits, or NULL; a group of groups: gets the quota it names, before any match. */
 const struct quota *policy_find(const struct policy *policy, const struct group_identity *identity);
-/* Why @quota does or does not fit, one sentence into buf ("container 'web-1' does not fit 'db-*'"). Returns whether it fits. */
+/* Why @quota does or does not fit, one sentence into buf ("container 'web-1' does not fit 'db-*'"). Returns
+ * whether it fits. */
 bool policy_explain(const struct quota *quota, const struct group_identity *identity, char *buf, size_t size);
 /* The policy printed as YAML that loads to the same policy. */
 void policy_print(const struct policy *policy, struct buf *out);
