@@ -1,8 +1,8 @@
 #pragma once
 /*
- * Making, filling and removing one group, in one hierarchy or in all. v1 goes through libcgroup; v2 through
- * our own mkdir and cgroup.procs, since libcgroup 2.0.2 turns populated v2 groups threaded (it writes "+cpu"
- * to the parent).
+ * Making, filling and removing one group, in one hierarchy or in all. v1 groups are made and removed by
+ * libcgroup, v2 groups by our own mkdir, since libcgroup 2.0.2 turns populated v2 groups threaded (it writes
+ * "+cpu" to the parent).
  */
 
 #include "cgroup/host.h"
@@ -20,8 +20,9 @@ enum group_result {
 MUST_USE int group_make(const struct cgroup_host *host, unsigned hierarchy, const char *path,
                         uint64_t *ret_id);
 MUST_USE int group_remove(const struct cgroup_host *host, unsigned hierarchy, const char *path);
-/* Moves a whole process into @path of every hierarchy where the group exists. GROUP_OK, GROUP_GONE, -ESRCH,
- * or -errno. */
+/* Moves a whole process into @path of every hierarchy where the group exists. GROUP_OK, GROUP_GONE (it exists
+   nowhere), -ESRCH, or -errno; on an error the hierarchies before the one that refused keep what was moved.
+ */
 MUST_USE int group_attach(const struct cgroup_host *host, const char *path, pid_t pid);
 /* The inode of @path in the hierarchy: 0 and *ret_id, GROUP_GONE, or -errno. */
 MUST_USE int group_id(const struct cgroup_host *host, unsigned hierarchy, const char *path, uint64_t *ret_id);

@@ -36,9 +36,19 @@ MUST_USE int watch_open(const struct cgroup_host *host, uint32_t modified, int f
 struct watch *watch_close(struct watch *watch);
 enum watch_kind watch_kind(const struct watch *watch);
 int watch_fd(const struct watch *watch);
-/* Inotify needs to be told of each directory that exists (from scans and births) and of those that went;
-   fanotify ignores it. 0, -ENOSPC when fs.inotify.max_user_watches is used up, or -errno. */
+/*
+ * Inotify watches the directories it was told of and all below them, which it adds itself ("/" means a whole
+ * hierarchy): what it finds there unwatched it reports as created. Tell it after each scan too (again is
+ * harmless, and after WATCH_OVERFLOW it heals); fanotify ignores it.
+ * 0, -ENOENT when it is gone, -ENOSPC when fs.inotify.max_user_watches is used up, or -errno.
+ */
 MUST_USE int watch_add_dir(struct watch *watch, unsigned hierarchy, const char *path);
 void watch_remove_dir(struct watch *watch, unsigned hierarchy, const char *path);
-/* Reads and reports at most @budget events. The number reported, or -errno. */
+/*
+ * Takes at most @budget events off the kernel's queue and reports them; one may be reported as several. The
+ * same birth may be reported twice, and a directory that came and went between two drains may be reported as
+ * deleted only. A rename (v1) is a death, a birth and WATCH_OVERFLOW, since what is below moved along unseen.
+ * The number taken, or -errno. When it equals @budget more may wait that watch_fd() does not announce again:
+ * call once more.
+ */
 MUST_USE int watch_drain(struct watch *watch, unsigned budget, watch_fn *fn, void *context);
