@@ -13,11 +13,11 @@ enum {
 };
 
 struct channel_message {
-    uint32_t type;                /* a number of agent/message.def */
-    uint32_t len;                 /* bytes of body used */
-    uint64_t id;                  /* pairs a reply with its request; 0 when none is expected */
+    uint32_t type; /* a number of agent/message.def */
+    uint32_t len;  /* bytes of body used */
+    uint64_t id;   /* pairs a reply with its request; 0 when none is expected */
     uint8_t body[CHANNEL_BODY_MAX];
-    int fds[CHANNEL_FDS_MAX];     /* received ones are owned by the receiver */
+    int fds[CHANNEL_FDS_MAX]; /* received ones are owned by the receiver */
     unsigned fd_count;
 };
 
@@ -32,7 +32,8 @@ MUST_USE int channel_pair(int ret_fds[2]);
 /* Sends @fds (borrowed) with the body. enum channel_result or -errno (-EMSGSIZE: body too large). */
 MUST_USE int channel_send(int fd, uint32_t type, uint64_t id, const void *body, size_t len, const int *fds,
                           unsigned fd_count);
-/* Receives one message. enum channel_result or -errno; -EBADMSG for a malformed or cut one (its descriptors closed). */
+/* Receives one message. enum channel_result or -errno; -EBADMSG for a malformed or cut one (its descriptors
+ * closed). */
 MUST_USE int channel_receive(int fd, struct channel_message *ret);
 /* Closes the descriptors that a message still holds. */
 void channel_message_fini(struct channel_message *message);

@@ -30,8 +30,8 @@ struct diags {
 #define DIAGS_NULL ((struct diags){0})
 
 /* Fills *d; any of @file and @key may be NULL. Text too long is cut with "…". */
-void diag_set(struct diag *d, const char *file, unsigned line, unsigned column, const char *key, const char *format,
-              ...) PRINTF_LIKE(6, 7);
+void diag_set(struct diag *d, const char *file, unsigned line, unsigned column, const char *key,
+              const char *format, ...) PRINTF_LIKE(6, 7);
 
 /* Writes "FILE:LINE:COL: text" (parts that are unknown are left out) into buf; returns buf. */
 const char *diag_format(const struct diag *d, char *buf, size_t size);

@@ -19,7 +19,8 @@ MUST_USE int fd_write_all(int fd, const void *bytes, size_t len);
 
 /* Opens directory @path below @dirfd (AT_FDCWD for plain paths) as O_PATH. fd or -errno. */
 MUST_USE int fs_open_dir(int dirfd, const char *path);
-/* Reads @name into buf, NUL-terminated, at most size - 1 bytes. Bytes read or -errno; -E2BIG when it did not fit. */
+/* Reads @name into buf, NUL-terminated, at most size - 1 bytes. Bytes read or -errno; -E2BIG when it did not
+ * fit. */
 MUST_USE ssize_t fs_read_at(int dirfd, const char *name, char *buf, size_t size);
 /* The same from an open descriptor with pread at offset 0 (regenerates a kernel file). */
 MUST_USE ssize_t fs_pread(int fd, char *buf, size_t size);
@@ -30,5 +31,6 @@ MUST_USE int fs_replace_at(int dirfd, const char *name, const void *bytes, size_
 bool fs_exists_at(int dirfd, const char *name);
 /* mkdir -p of an absolute path. 0 or -errno. */
 MUST_USE int fs_make_dirs(const char *path, mode_t mode);
-/* Reads a whole regular file of at most @limit bytes to the heap, NUL-terminated. 0, -EFBIG over the limit, or -errno. */
+/* Reads a whole regular file of at most @limit bytes to the heap, NUL-terminated. 0, -EFBIG over the limit,
+ * or -errno. */
 MUST_USE int fs_slurp(const char *path, size_t limit, char **ret_text, size_t *ret_len);

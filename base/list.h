@@ -50,6 +50,7 @@ static inline bool list_linked(const struct list_link *link)
 }
 
 /* Visits each object of @type linked by @member; the object may be removed while visited. */
-#define LIST_FOR_EACH(variable, l, type, member)                                                                  \
-    for (struct list_link *link_ = (l)->head.next, *next_ = link_->next;                                          \
-         link_ != &(l)->head && ((variable) = CONTAINER_OF(link_, type, member)); link_ = next_, next_ = next_->next)
+#define LIST_FOR_EACH(variable, l, type, member)                                                             \
+    for (struct list_link *link_ = (l)->head.next, *next_ = link_->next;                                     \
+         link_ != &(l)->head && ((variable) = CONTAINER_OF(link_, type, member));                            \
+         link_ = next_, next_ = next_->next)

@@ -19,10 +19,10 @@ void log_init(const char *program, enum log_level level);
 void log_line(struct log_site *site, enum log_level level, const char *subsystem, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
-#define LOG_AT(level, ...)                                                                                        \
-    do {                                                                                                          \
-        static struct log_site site_;                                                                             \
-        log_line(&site_, level, __VA_ARGS__);                                                                     \
+#define LOG_AT(level, ...)                                                                                   \
+    do {                                                                                                     \
+        static struct log_site site_;                                                                        \
+        log_line(&site_, level, __VA_ARGS__);                                                                \
     } while (0)
 #define log_error(...) LOG_AT(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) LOG_AT(LOG_WARN, __VA_ARGS__)

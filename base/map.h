@@ -27,7 +27,8 @@ void *map_get(const struct map *m, const void *key, size_t len);
 MUST_USE int map_set(struct map *m, const void *key, size_t len, void *value);
 /* Removes and returns the value, or NULL. */
 void *map_remove(struct map *m, const void *key, size_t len);
-/* The entry at or after *cursor (start at 0), advancing it; NULL at the end. Do not change the map meanwhile. */
+/* The entry at or after *cursor (start at 0), advancing it; NULL at the end. Do not change the map meanwhile.
+ */
 const struct map_entry *map_next(const struct map *m, size_t *cursor);
 void map_fini(struct map *m);
 

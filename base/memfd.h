@@ -12,7 +12,7 @@ struct memfd_view {
     size_t len;
 };
 #define MEMFD_VIEW_NULL ((struct memfd_view){0})
-/* Maps a fully sealed memfd (F_SEAL_WRITE, SHRINK, GROW) of at most @limit bytes read-only; does not take @fd.
-   0, -EPERM when it is not sealed, -EFBIG, or -errno. */
+/* Maps a fully sealed memfd (F_SEAL_WRITE, SHRINK, GROW) of at most @limit bytes read-only; does not take
+   @fd. 0, -EPERM when it is not sealed, -EFBIG, or -errno. */
 MUST_USE int memfd_map(int fd, size_t limit, struct memfd_view *ret_view);
 void memfd_view_fini(struct memfd_view *view);
