@@ -51,7 +51,8 @@ struct frame_born {
     uint32_t slot;
     uint64_t wall_ns, mono_ns;
     struct group_identity identity;
-    uint64_t cgroup_ids[FRAME_HIERARCHIES_MAX]; /* inode per hierarchy of the host's table, 0 where it is absent */
+    uint64_t
+        cgroup_ids[FRAME_HIERARCHIES_MAX]; /* inode per hierarchy of the host's table, 0 where it is absent */
 };
 
 struct frame_gone {
@@ -65,34 +66,39 @@ void frame_put_born(struct buf *out, uint64_t sequence, const struct frame_born 
 void frame_put_gone(struct buf *out, uint64_t sequence, const struct frame_gone *gone);
 void frame_put_keyframe(struct buf *out, uint64_t sequence, uint32_t slot, const struct row *row);
 /* @before is what decoders hold for the slot. */
-void frame_put_delta(struct buf *out, uint64_t sequence, uint32_t slot, const struct row *before, const struct row *now);
+void frame_put_delta(struct buf *out, uint64_t sequence, uint32_t slot, const struct row *before,
+                     const struct row *now);
 void frame_put_event(struct buf *out, uint64_t sequence, const struct event *event);
 
 enum frame_result {
     FRAME_OK = 0,
     FRAME_SHORT = 1, /* the bytes end before the frame does: a torn tail, or more is to come */
 };
-/* Looks at the frame at bytes[0..len). FRAME_OK with *ret_header (copy) and *ret_payload (borrowed), FRAME_SHORT, or
-   -EBADMSG: wrong magic, absurd length or checksum. */
-MUST_USE int frame_peek(const void *bytes, size_t len, struct frame_header *ret_header, const void **ret_payload);
+/* Looks at the frame at bytes[0..len). FRAME_OK with *ret_header (copy) and *ret_payload (borrowed),
+   FRAME_SHORT, or -EBADMSG: wrong magic, absurd length or checksum. */
+MUST_USE int frame_peek(const void *bytes, size_t len, struct frame_header *ret_header,
+                        const void **ret_payload);
 
 /* What one frame said. Points into the decoder; valid until the next call. */
 struct frame_news {
     uint16_t type; /* enum frame_type */
     uint64_t sequence;
     uint32_t slot;
-    const struct group_identity *identity; /* of the slot, for BORN, GONE, KEYFRAME, DELTA; NULL when unknown */
-    const uint64_t *cgroup_ids;            /* FRAME_HIERARCHIES_MAX of them, for the same frames */
-    const struct row *row;                 /* KEYFRAME, DELTA: the whole row now */
-    const struct event *event;             /* EVENT */
-    const struct frame_epoch *epoch;       /* EPOCH */
+    const struct group_identity
+        *identity;                   /* of the slot, for BORN, GONE, KEYFRAME, DELTA; NULL when unknown */
+    const uint64_t *cgroup_ids;      /* FRAME_HIERARCHIES_MAX of them, for the same frames */
+    const struct row *row;           /* KEYFRAME, DELTA: the whole row now */
+    const struct event *event;       /* EVENT */
+    const struct frame_epoch *epoch; /* EPOCH */
     uint64_t wall_ns, mono_ns;
 };
 
-struct frame_decoder; /* opaque */
+struct frame_decoder;                          /* opaque */
 struct frame_decoder *frame_decoder_new(void); /* NULL: out of memory */
 struct frame_decoder *frame_decoder_free(struct frame_decoder *decoder);
-enum { FRAME_SKIPPED = 2 }; /* frame_decode: well formed, but its slot has no base yet, or a kind this build does not know */
+enum {
+    FRAME_SKIPPED = 2
+}; /* frame_decode: well formed, but its slot has no base yet, or a kind this build does not know */
 /* 0 with *ret_news, FRAME_SKIPPED, -EBADMSG, or -ENOMEM. */
-MUST_USE int frame_decode(struct frame_decoder *decoder, const struct frame_header *header, const void *payload,
-                          struct frame_news *ret_news);
+MUST_USE int frame_decode(struct frame_decoder *decoder, const struct frame_header *header,
+                          const void *payload, struct frame_news *ret_news);

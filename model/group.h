@@ -25,10 +25,12 @@ struct group_identity {
     uint8_t kind;                    /* enum subject_kind */
     char path[GROUP_PATH_MAX];       /* logical path, "/lxc/web", the same in every hierarchy */
     char name[GROUP_NAME_MAX];       /* the container's name, else the path */
-    char runtime[GROUP_RUNTIME_MAX]; /* "lxc", "docker", "podman", "containerd", "crio", "runc", "crun", "systemd",
-                                        "nspawn", "libvirt-lxc", "cgroup" when none is known; "host", "interface" */
+    char runtime[GROUP_RUNTIME_MAX]; /* "lxc", "docker", "podman", "containerd", "crio", "runc", "crun",
+                                        "systemd", "nspawn", "libvirt-lxc", "cgroup" when none is known;
+                                        "host", "interface" */
     char id[GROUP_ID_MAX];           /* the runtime's own id; "" when it has none */
 };
 
-/* The key of the archive: "runtime:name", else the path. Writes at most GROUP_PATH_MAX bytes to buf; returns buf. */
+/* The key of the archive: "runtime:name", else the path. Writes at most GROUP_PATH_MAX bytes to buf; returns
+ * buf. */
 const char *group_archive_key(const struct group_identity *identity, char *buf);

@@ -1,6 +1,7 @@
 #pragma once
 /*
- * The knob table: one row per thing that can be limited. Generated from model/knob.def: enum knob_id, knobs[].
+ * The knob table: one row per thing that can be limited. Generated from model/knob.def: enum knob_id,
+ * knobs[].
  *
  * A value is a uint64_t in the knob's canonical unit, KNOB_UNLIMITED when there is no limit, always
  * compared by value and never by spelling. Where one write needs a companion, the plan row carries it
@@ -9,8 +10,8 @@
 
 #include "base/attrs.h"
 #include <stdbool.h>
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define KNOB_UNLIMITED UINT64_MAX
 
@@ -41,12 +42,13 @@ enum knob_nesting {
 
 /* How the kernel's file is spelt. */
 enum knob_form {
-    KNOB_FORM_NONE = 0,     /* this version has no such file: the knob is refused with .refusal */
-    KNOB_FORM_NUMBER,       /* one number; unlimited is .unlimited */
-    KNOB_FORM_MEMSW,        /* v1 memory.memsw.limit_in_bytes = limit + swap; pair is the limit */
-    KNOB_FORM_CPU_MAX,      /* v2 cpu.max "QUOTA PERIOD"; bandwidth is word 1 (pair: the period), period is word 2 */
-    KNOB_FORM_BLKIO_RULE,   /* v1 "MAJ:MIN N", 0 removes the rule */
-    KNOB_FORM_IO_MAX,       /* v2 io.max "MAJ:MIN key=N", key is .key, "max" removes */
+    KNOB_FORM_NONE = 0, /* this version has no such file: the knob is refused with .refusal */
+    KNOB_FORM_NUMBER,   /* one number; unlimited is .unlimited */
+    KNOB_FORM_MEMSW,    /* v1 memory.memsw.limit_in_bytes = limit + swap; pair is the limit */
+    KNOB_FORM_CPU_MAX,  /* v2 cpu.max "QUOTA PERIOD"; bandwidth is word 1 (pair: the period), period is word 2
+                         */
+    KNOB_FORM_BLKIO_RULE, /* v1 "MAJ:MIN N", 0 removes the rule */
+    KNOB_FORM_IO_MAX,     /* v2 io.max "MAJ:MIN key=N", key is .key, "max" removes */
 };
 
 struct knob_file {
@@ -60,12 +62,12 @@ struct knob_file {
 };
 
 struct knob {
-    const char *key;    /* "memory.limit"; for per-device knobs the last part: "io.read" */
-    const char *label;  /* for tables and charts: "memory limit" */
-    const char *help;   /* one sentence without full stop */
+    const char *key;   /* "memory.limit"; for per-device knobs the last part: "io.read" */
+    const char *label; /* for tables and charts: "memory limit" */
+    const char *help;  /* one sentence without full stop */
     enum knob_unit unit;
-    bool per_device;    /* the policy writes io.DEVICE.read, rows carry the device */
-    bool may_block;     /* a write that lowers it may reclaim for a long time */
+    bool per_device;           /* the policy writes io.DEVICE.read, rows carry the device */
+    bool may_block;            /* a write that lowers it may reclaim for a long time */
     uint64_t minimum, maximum; /* of the stored value when not unlimited; maximum 0: none */
     bool accepts_unlimited;    /* the policy may say "unlimited" */
     struct knob_file v1, v2;
@@ -85,7 +87,8 @@ static inline const struct knob_file *knob_file(enum knob_id id, int version)
 /* One value of one knob, for one object where the knob is per device. */
 struct knob_setting {
     uint16_t knob;   /* enum knob_id */
-    uint32_t device; /* makedev(major, minor) packed as by gnu_dev_makedev truncated to 32 bits; 0 when not per device */
+    uint32_t device; /* makedev(major, minor) packed as by gnu_dev_makedev truncated to 32 bits; 0 when not
+                        per device */
     uint64_t value;
 };
 
@@ -104,6 +107,7 @@ void knob_set_remove(struct knob_set *set, enum knob_id knob, uint32_t device);
 /* "1.5 cores", "2GiB", "50MB/s", "unlimited": @period_usec is needed for cpu.bandwidth only. Returns buf. */
 const char *knob_format(enum knob_id id, uint64_t value, uint64_t period_usec, char *buf, size_t size);
 
-/* cpu.shares <-> weight by systemd's ratio (1024 shares = weight 100), clamped to what the kernel keeps (2..262144). */
+/* cpu.shares <-> weight by systemd's ratio (1024 shares = weight 100), clamped to what the kernel keeps
+ * (2..262144). */
 uint64_t knob_weight_to_shares(uint64_t weight);
 uint64_t knob_shares_to_weight(uint64_t shares);

@@ -31,9 +31,9 @@ enum metric_kind {
 enum metric_unit {
     METRIC_USEC, /* microseconds of time */
     METRIC_BYTES,
-    METRIC_COUNT, /* things: tasks, packets, events */
+    METRIC_COUNT,     /* things: tasks, packets, events */
     METRIC_CORES_PPM, /* millionths of a core */
-    METRIC_LEVEL, /* enum level */
+    METRIC_LEVEL,     /* enum level */
 };
 
 /* Where the number stands in the kernel's text. */
@@ -50,7 +50,8 @@ enum metric_form {
 
 struct metric_source {
     enum metric_form form;
-    const char *controller; /* "cpuacct"; "" for files of the v2 core (present in hybrid's unified tree too) */
+    const char
+        *controller; /* "cpuacct"; "" for files of the v2 core (present in hybrid's unified tree too) */
     const char *file;
     const char *key;
     uint32_t divide; /* stored value = kernel value / divide; 0 means 1 */
@@ -64,7 +65,8 @@ struct metric {
     struct metric_source v1, v2;
     const char *rrd; /* data source name, NULL when not archived; never renamed, only appended */
     bool peak;       /* the highest value within 10 s is archived too */
-    const char *group; /* heading in docs and dashboard: "cpu", "memory", "io", "pids", "pressure", "network" */
+    const char
+        *group; /* heading in docs and dashboard: "cpu", "memory", "io", "pids", "pressure", "network" */
 };
 
 extern const struct metric metrics[METRIC_N];

@@ -13,7 +13,8 @@
 enum plan_row_kind {
     PLAN_WRITE = 1,      /* a knob of a group: old -> value */
     PLAN_MAKE_GROUP = 2, /* mkdir in the row's hierarchy */
-    PLAN_ENABLE = 3,     /* v2: "+controller" in the group's cgroup.subtree_control; why_off names the reason, knob unused */
+    PLAN_ENABLE = 3,     /* v2: "+controller" in the group's cgroup.subtree_control; why_off names the reason,
+                            knob unused */
     PLAN_FORGET = 4,     /* no write: the enforcer drops the found value of (group, knob, device) */
 };
 
@@ -21,22 +22,24 @@ enum {
     PLAN_ROW_RESTORE = 1 << 0, /* gives back a found value; on success the enforcer forgets it */
     PLAN_ROW_STEP = 1 << 1,    /* an intermediate value of a larger move: failure undoes the whole group */
     PLAN_ROW_CREATED = 1 << 2, /* the group is made by an earlier row: cgroup_id is 0 */
-    PLAN_ROW_SHRINK = 1 << 3,  /* lowers memory below current use: bounded steps with a deadline; lowest reached is kept */
+    PLAN_ROW_SHRINK =
+        1 << 3, /* lowers memory below current use: bounded steps with a deadline; lowest reached is kept */
 };
 
 struct plan_row {
-    uint16_t kind;        /* enum plan_row_kind */
-    uint16_t flags;       /* PLAN_ROW_* */
-    uint16_t knob;        /* enum knob_id */
-    uint16_t version;     /* 1 or 2: of the hierarchy */
-    uint32_t hierarchy;   /* st_dev of the hierarchy's mount, the same in every process */
-    uint32_t device;      /* of per-device knobs */
-    uint64_t cgroup_id;   /* inode of the group in that hierarchy; checked before each write */
-    uint64_t old_value;   /* what the kernel held when the plan was made */
+    uint16_t kind;      /* enum plan_row_kind */
+    uint16_t flags;     /* PLAN_ROW_* */
+    uint16_t knob;      /* enum knob_id */
+    uint16_t version;   /* 1 or 2: of the hierarchy */
+    uint32_t hierarchy; /* st_dev of the hierarchy's mount, the same in every process */
+    uint32_t device;    /* of per-device knobs */
+    uint64_t cgroup_id; /* inode of the group in that hierarchy; checked before each write */
+    uint64_t old_value; /* what the kernel held when the plan was made */
     uint64_t value;
     uint64_t old_pair, pair; /* companions, see model/knob.h */
-    uint32_t path_off;    /* into the string table: the group's path */
-    uint32_t why_off;     /* "quota 'web' (shop.yaml:12)"; for PLAN_ENABLE the controller's name stands first: "memory: ..." */
+    uint32_t path_off;       /* into the string table: the group's path */
+    uint32_t why_off; /* "quota 'web' (shop.yaml:12)"; for PLAN_ENABLE the controller's name stands first:
+                         "memory: ..." */
 };
 
 /* What could not be planned, and why: never silent. */
@@ -58,22 +61,24 @@ struct plan {
 #define PLAN_NULL ((struct plan){0})
 
 void plan_fini(struct plan *plan);
-/* Interns @text; equal texts that follow each other share one offset. The offset, or 0 when out of memory (strings.error). */
+/* Interns @text; equal texts that follow each other share one offset. The offset, or 0 when out of memory
+ * (strings.error). */
 uint32_t plan_string(struct plan *plan, const char *text);
-MUST_USE int plan_add(struct plan *plan, const struct plan_row *row);             /* 0 or -ENOMEM */
+MUST_USE int plan_add(struct plan *plan, const struct plan_row *row);                 /* 0 or -ENOMEM */
 MUST_USE int plan_add_refusal(struct plan *plan, const struct plan_refusal *refusal); /* 0 or -ENOMEM */
 const char *plan_text(const struct plan *plan, uint32_t offset); /* "" when out of range */
 
-/* The bytes of a plan, for a memfd; and back, checked: every offset in range, every enum known, the path of each row absolute
-   and without "..". */
+/* The bytes of a plan, for a memfd; and back, checked: every offset in range, every enum known, the path of
+   each row absolute and without "..". */
 void plan_encode(const struct plan *plan, struct buf *out);
 MUST_USE int plan_decode(const void *bytes, size_t len, struct plan *ret_plan); /* 0, -EBADMSG or -ENOMEM */
 
 /* What became of a row. */
 struct plan_outcome {
-    int32_t error;       /* 0, or -errno of the write; -ESTALE: the group is not the one planned; -ECANCELED: not tried */
-    uint32_t undone;     /* the row was executed and then undone */
-    uint64_t read_back;  /* what the kernel holds after it, canonical */
+    int32_t error;   /* 0, or -errno of the write; -ESTALE: the group is not the one planned; -ECANCELED: not
+                        tried */
+    uint32_t undone; /* the row was executed and then undone */
+    uint64_t read_back; /* what the kernel holds after it, canonical */
 };
 
 struct plan_outcomes {

@@ -25,12 +25,13 @@ struct settings {
     char state_dir[SETTING_PATH_MAX];   /* paths.state */
     char run_dir[SETTING_PATH_MAX];     /* paths.run */
     char http_listen[SETTING_PATH_MAX]; /* "127.0.0.1:9780", or "" for none */
-    struct setting_list scope;          /* path globs: observed, and managed where a quota matches; empty: observe all */
-    struct setting_list policy;         /* files and directories, in order */
-    bool enforce;                       /* false: observe and plan only */
-    uint64_t archive_after_ns;          /* a container must live this long before it gets RRD files */
-    uint64_t archive_step_ns;           /* what one archived point spans */
-    uint64_t archive_flush_ns;          /* at most this long between updates of one file */
+    struct setting_list
+        scope; /* path globs: observed, and managed where a quota matches; empty: observe all */
+    struct setting_list policy; /* files and directories, in order */
+    bool enforce;               /* false: observe and plan only */
+    uint64_t archive_after_ns;  /* a container must live this long before it gets RRD files */
+    uint64_t archive_step_ns;   /* what one archived point spans */
+    uint64_t archive_flush_ns;  /* at most this long between updates of one file */
     uint64_t archive_max_bytes;
     uint64_t journal_max_bytes;
     uint64_t bus_bytes; /* the ring of frames */
@@ -54,11 +55,11 @@ enum setting_type {
 struct setting {
     const char *key; /* "paths.state" */
     enum setting_type type;
-    uint32_t offset; /* into struct settings */
-    const char *fallback; /* the default, as it would be written */
+    uint32_t offset;           /* into struct settings */
+    const char *fallback;      /* the default, as it would be written */
     uint64_t minimum, maximum; /* of durations and sizes; 0: none */
     uint64_t step;             /* durations and sizes are multiples of it; 0: any */
-    const char *help; /* one sentence without full stop */
+    const char *help;          /* one sentence without full stop */
 };
 
 extern const struct setting settings_table[];
@@ -66,7 +67,7 @@ extern const unsigned settings_count;
 
 /* All defaults. */
 void settings_init(struct settings *settings);
-/* Sets a scalar from its text, or appends to a list. 0, or -EINVAL/-ERANGE with a sentence in @why ("expected a
-   duration such as '1s'"). */
-MUST_USE int setting_parse(const struct setting *setting, const char *text, struct settings *settings, char *why,
-                           unsigned long why_size);
+/* Sets a scalar from its text, or appends to a list. 0, or -EINVAL/-ERANGE with a sentence in @why ("expected
+   a duration such as '1s'"). */
+MUST_USE int setting_parse(const struct setting *setting, const char *text, struct settings *settings,
+                           char *why, unsigned long why_size);

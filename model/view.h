@@ -24,7 +24,7 @@ struct view {
     char quota[VIEW_QUOTA_MAX]; /* name of the quota that fits, "" when none */
     uint8_t level;              /* enum level */
     uint64_t level_since_wall_ns;
-    struct knob_set wanted;     /* what the quota asks for, as the kernel stores it */
-    struct knob_set in_force;   /* what the kernel holds in this group */
-    struct row before, row;     /* the last two samples: rates are made from both */
+    struct knob_set wanted;   /* what the quota asks for, as the kernel stores it */
+    struct knob_set in_force; /* what the kernel holds in this group */
+    struct row before, row;   /* the last two samples: rates are made from both */
 };
