@@ -1,5 +1,5 @@
 #pragma once
-/* The web page, embedded by the build; without MASU_DASHBOARD a line that says so. */
+/* The dashboard: one HTML page that brings its scripts and styles within itself. */
 
 extern const unsigned char dashboard_html[];
 extern const unsigned long dashboard_html_len;
