@@ -13,9 +13,7 @@ static int source_hierarchy(const struct cgroup_host *host, const struct metric_
     if (!form_is_file(source->form))
         return -1;
     int hierarchy = cgroup_host_find(host, source->controller);
-    /* PSI and the core's cpu.stat stand in the v2 tree whichever column of the table names them. */
-    int wanted = source->controller[0] ? version : 2;
-    return hierarchy >= 0 && host->hierarchies[hierarchy].version == wanted ? hierarchy : -1;
+    return hierarchy >= 0 && host->hierarchies[hierarchy].version == version ? hierarchy : -1;
 }
 
 static const struct metric_source *source_pick(const struct cgroup_host *host, const struct metric *metric,
