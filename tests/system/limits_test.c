@@ -24,8 +24,8 @@ static const char policy[] = "quotas:\n"
 static double cpu_seconds(struct daemon *d, const char *path)
 {
     json_t *c = container(d, path);
-    json_t *metrics = json_object_get(json_object_get(c, "sample"), "metrics");
-    double seconds = json_number_value(json_object_get(metrics, "cpu_usage"));
+    json_t *numbers = json_object_get(json_object_get(c, "sample"), "metrics");
+    double seconds = json_number_value(json_object_get(numbers, "cpu_usage"));
     json_decref(c);
     return seconds;
 }
