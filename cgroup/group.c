@@ -87,14 +87,17 @@ static int make_by_libcgroup(const struct hierarchy *h, const char *path, const 
     return fchmodat(h->dirfd, cgroup_below(path), GROUP_MODE, 0) < 0 ? result_of(errno) : GROUP_OK;
 }
 
-static int remove_by_libcgroup(const char *path, const char *controller)
+/* libcgroup 2.0.2 answers 0 to "only if empty" when it left the group because it is not: seen on 6.18. */
+static int remove_by_libcgroup(const struct hierarchy *h, const char *path, const char *controller)
 {
     struct cgroup *group = libcgroup_group(path, controller);
     if (!group)
         return -ENOMEM;
     int rc = cgroup_delete_cgroup_ext(group, CGFLAG_DELETE_EMPTY_ONLY);
     cgroup_free(&group);
-    return rc == 0 ? GROUP_OK : result_of_libcgroup(rc);
+    if (rc != 0)
+        return result_of_libcgroup(rc);
+    return fs_exists_at(h->dirfd, cgroup_below(path)) ? GROUP_BUSY : GROUP_OK;
 }
 
 /* A v1 cpuset is born without CPUs and takes no process until it has some. */
@@ -164,7 +167,7 @@ int group_remove(const struct cgroup_host *host, unsigned hierarchy, const char 
         return GROUP_GONE;
     const char *controller = libcgroup_name(h, name);
     if (controller)
-        return remove_by_libcgroup(path, controller);
+        return remove_by_libcgroup(h, path, controller);
     return unlinkat(h->dirfd, cgroup_below(path), AT_REMOVEDIR) < 0 ? result_of(errno) : GROUP_OK;
 }
 
