@@ -217,11 +217,13 @@ static bool put_family(struct openmetrics *page, size_t limit, struct buf *out)
         const struct subject *subject = &page->subjects[page->at];
         if (subject->kind != page->kind || !has(subject->have, page->metric))
             continue;
-        if (out->len >= limit)
-            return false;
         buf_printf(out, "%s%s ", name, subject->labels);
         put_value(out, metrics[id].unit, subject->values[id]);
         buf_putc(out, '\n');
+        if (out->len >= limit) {
+            page->at++;
+            return false;
+        }
     }
     page->at = 0;
     return true;
