@@ -59,8 +59,9 @@ struct subject {
     uint64_t tick; /* the last tick that saw it */
 
     /* limits */
-    const struct quota *quota; /* of core.policy, NULL when none fits */
-    bool created;              /* the policy makes this group */
+    const struct quota *quota;   /* of core.policy, NULL when none fits */
+    bool created;                /* the policy makes this group */
+    enum policy_release release; /* of the last quota that held here */
     struct knob_set wanted, in_force, found;
     uint64_t limits_read_ns;                 /* when in_force was last read for a group without quota */
     uint64_t memory_limit, cpu_limit_ppm;    /* least of the group and its ancestors; KNOB_UNLIMITED */

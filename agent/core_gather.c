@@ -7,6 +7,7 @@
 #include "agent/core.h"
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/str.h"
 #include "cgroup/device.h"
 #include "cgroup/group.h"
@@ -69,6 +70,7 @@ static int add_group(struct gather *gather, struct group *group, int parent)
         return (int)gather->count - 1;
     entry->managed = core_manages(core, gather->policy, &subject->identity, &entry->quota);
     entry->found = subject->found;
+    entry->release = subject->release;
     if (row_has(&subject->row, METRIC_MEMORY_USAGE))
         entry->memory_usage = subject->row.values[METRIC_MEMORY_USAGE];
     return (int)gather->count - 1;
@@ -194,6 +196,21 @@ struct gather *gather_one(struct core *core, const struct policy *policy, struct
     return add_below(gather, group, index, true) == 0 ? gather : gather_free(gather);
 }
 
+/* What the group's parent hands down to it, on v2: not every controller can be told from its files. */
+static void read_controllers(struct gather *gather, struct plan_group *entry)
+{
+    const struct cgroup_host *host = &gather->core->host;
+    int v2 = cgroup_host_find(host, "");
+    char name[GROUP_PATH_MAX + 32], text[CGROUP_CONTROLLERS_MAX];
+    if (v2 < 0 || !entry->ids[v2])
+        return;
+    str_format(name, sizeof name, ".%s/cgroup.controllers", entry->path);
+    if (fs_read_at(host->hierarchies[v2].dirfd, name, text, sizeof text) < 0)
+        return;
+    text[strcspn(text, "\n")] = '\0';
+    entry->controllers = strdup(text);
+}
+
 static void read_entry(struct gather *gather, struct plan_group *entry)
 {
     struct core *core = gather->core;
@@ -207,6 +224,7 @@ static void read_entry(struct gather *gather, struct plan_group *entry)
         return;
     }
     entry->populated = group_first_pid(&core->host, entry->path, &pid) == 0;
+    read_controllers(gather, entry);
 }
 
 bool gather_step(struct gather *gather, uint64_t until_ns)
@@ -264,14 +282,21 @@ void gather_tell(struct gather *gather)
     }
 }
 
+/* The planner's texts are borrowed and therefore const; here is their owner. */
+static void free_text(const char *text)
+{
+    char *owned;
+    memcpy(&owned, &text, sizeof owned);
+    free(owned);
+}
+
 struct gather *gather_free(struct gather *gather)
 {
     if (!gather)
         return NULL;
     for (unsigned i = 0; i < gather->count; i++) {
-        char *path;
-        memcpy(&path, &gather->groups[i].path, sizeof path);
-        free(path);
+        free_text(gather->groups[i].path);
+        free_text(gather->groups[i].controllers);
     }
     free(gather->groups);
     free(gather);

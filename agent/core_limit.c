@@ -67,6 +67,8 @@ static void find_quota(struct core *core, struct subject *subject)
         subject->quota = NULL;
         subject->wanted = (struct knob_set){0};
     }
+    if (subject->quota)
+        subject->release = subject->quota->release;
 }
 
 /* The least of the group and its ancestors, as far as they are followed. */

@@ -111,7 +111,7 @@ void member_start(struct member *member)
                   (double)member->delay_ns / 1e9);
     }
     loop_timer_arm_at(&member->timer, clock_mono_ns() + (r < 0 ? member->delay_ns : HELLO_NS));
-    member->parent->roles_untold = true;
+    member->parent->roles_untold = ROLE_BIT(ROLE_GATEWAY) | ROLE_BIT(ROLE_CORE);
 }
 
 bool member_ended(struct member *member, pid_t pid, int status)
@@ -124,7 +124,7 @@ bool member_ended(struct member *member, pid_t pid, int status)
     char text[64];
     child_ended(child);
     loop_timer_disarm(&member->timer);
-    member->parent->roles_untold = true;
+    member->parent->roles_untold = ROLE_BIT(ROLE_GATEWAY) | ROLE_BIT(ROLE_CORE);
     if (stopping)
         return true;
     member->restarts++;
@@ -151,10 +151,11 @@ static void tell_core(struct parent *parent)
     }
 }
 
-static void tell_gateway(struct parent *parent)
+/* The gateway shows them; core must know the enforcer's writes from everybody else's. */
+static void tell_roles(struct parent *parent, enum role_id listener)
 {
-    struct child *gateway = &parent->members[ROLE_GATEWAY].child;
-    if (!gateway->up || !parent->roles_untold)
+    struct child *child = &parent->members[listener].child;
+    if (!child->up || !(parent->roles_untold & ROLE_BIT(listener)))
         return;
     struct message_roles all = {0};
     for (int i = 0; i < ROLE_N; i++) {
@@ -166,8 +167,8 @@ static void tell_gateway(struct parent *parent)
     }
     all.roles[ROLE_PARENT].pid = (int32_t)getpid();
     all.roles[ROLE_PARENT].started_wall_ns = parent->started_wall_ns;
-    child_send(gateway, &(struct link_letter){.type = MESSAGE_ROLES, .body = &all, .len = sizeof all});
-    parent->roles_untold = false;
+    child_send(child, &(struct link_letter){.type = MESSAGE_ROLES, .body = &all, .len = sizeof all});
+    parent->roles_untold &= ~ROLE_BIT(listener);
 }
 
 static void tell_manager(struct parent *parent)
@@ -209,7 +210,8 @@ void parent_poke(struct parent *parent)
         return;
     }
     tell_core(parent);
-    tell_gateway(parent);
+    tell_roles(parent, ROLE_GATEWAY);
+    tell_roles(parent, ROLE_CORE);
     if (!parent->ready_told)
         tell_manager(parent);
 }

@@ -27,7 +27,7 @@ struct parent {
     int wake_fds[ROLE_N];
     int listen_unix_fd, listen_tcp_fd; /* borrowed */
     uint64_t started_wall_ns;
-    bool roles_untold; /* the gateway has not heard of the latest pids */
+    uint32_t roles_untold; /* ROLE_BITs of gateway and core while they have not heard of the latest pids */
     bool ready_told;
     bool stopping;
 };
