@@ -106,6 +106,7 @@ int main(int argc, char **argv)
 {
     static role_entry *const entries[ROLE_N] = {
         [ROLE_CORE] = core_main,
+        [ROLE_ENFORCER] = enforcer_main,
     };
     struct options options = {0};
     if (argc > 1 && strcmp(argv[1], "--role") == 0)
