@@ -34,42 +34,42 @@ struct host_file {
 };
 
 static const struct host_term meminfo_terms[] = {
-    {METRIC_MEMORY_LIMIT, "MemTotal:", {NULL}, NULL},
-    {METRIC_MEMORY_USAGE, "MemTotal:", {NULL}, "MemAvailable:"},
-    {METRIC_MEMORY_ANON, "AnonPages:", {NULL}, NULL},
-    {METRIC_MEMORY_FILE, "Cached:", {"Buffers:"}, NULL},
-    {METRIC_MEMORY_KERNEL, "Slab:", {"KernelStack:", "PageTables:"}, NULL},
-    {METRIC_MEMORY_SHMEM, "Shmem:", {NULL}, NULL},
-    {METRIC_MEMORY_MAPPED, "Mapped:", {NULL}, NULL},
-    {METRIC_MEMORY_DIRTY, "Dirty:", {NULL}, NULL},
-    {METRIC_MEMORY_WRITEBACK, "Writeback:", {NULL}, NULL},
-    {METRIC_MEMORY_ACTIVE_FILE, "Active(file):", {NULL}, NULL},
-    {METRIC_MEMORY_INACTIVE_FILE, "Inactive(file):", {NULL}, NULL},
-    {METRIC_MEMORY_UNEVICTABLE, "Unevictable:", {NULL}, NULL},
-    {METRIC_MEMORY_SWAP, "SwapTotal:", {NULL}, "SwapFree:"},
+    {.metric = METRIC_MEMORY_LIMIT, .key = "MemTotal:"},
+    {.metric = METRIC_MEMORY_USAGE, .key = "MemTotal:", .less = "MemAvailable:"},
+    {.metric = METRIC_MEMORY_ANON, .key = "AnonPages:"},
+    {.metric = METRIC_MEMORY_FILE, .key = "Cached:", .plus = {"Buffers:"}},
+    {.metric = METRIC_MEMORY_KERNEL, .key = "Slab:", .plus = {"KernelStack:", "PageTables:"}},
+    {.metric = METRIC_MEMORY_SHMEM, .key = "Shmem:"},
+    {.metric = METRIC_MEMORY_MAPPED, .key = "Mapped:"},
+    {.metric = METRIC_MEMORY_DIRTY, .key = "Dirty:"},
+    {.metric = METRIC_MEMORY_WRITEBACK, .key = "Writeback:"},
+    {.metric = METRIC_MEMORY_ACTIVE_FILE, .key = "Active(file):"},
+    {.metric = METRIC_MEMORY_INACTIVE_FILE, .key = "Inactive(file):"},
+    {.metric = METRIC_MEMORY_UNEVICTABLE, .key = "Unevictable:"},
+    {.metric = METRIC_MEMORY_SWAP, .key = "SwapTotal:", .less = "SwapFree:"},
 };
 
 static const struct host_term vmstat_terms[] = {
-    {METRIC_MEMORY_PAGE_FAULTS, "pgfault", {NULL}, NULL},
-    {METRIC_MEMORY_MAJOR_FAULTS, "pgmajfault", {NULL}, NULL},
-    {METRIC_MEMORY_REFAULTS, "workingset_refault_file", {NULL}, NULL},
-    {METRIC_MEMORY_SCANNED, "pgscan_anon", {"pgscan_file"}, NULL},
-    {METRIC_MEMORY_RECLAIMED, "pgsteal_anon", {"pgsteal_file"}, NULL},
-    {METRIC_MEMORY_OOM_KILLS, "oom_kill", {NULL}, NULL},
+    {.metric = METRIC_MEMORY_PAGE_FAULTS, .key = "pgfault"},
+    {.metric = METRIC_MEMORY_MAJOR_FAULTS, .key = "pgmajfault"},
+    {.metric = METRIC_MEMORY_REFAULTS, .key = "workingset_refault_file"},
+    {.metric = METRIC_MEMORY_SCANNED, .key = "pgscan_anon", .plus = {"pgscan_file"}},
+    {.metric = METRIC_MEMORY_RECLAIMED, .key = "pgsteal_anon", .plus = {"pgsteal_file"}},
+    {.metric = METRIC_MEMORY_OOM_KILLS, .key = "oom_kill"},
 };
 
 static const struct host_term cpu_pressure_terms[] = {
-    {METRIC_CPU_PRESSURE_SOME, "some", {NULL}, NULL},
+    {.metric = METRIC_CPU_PRESSURE_SOME, .key = "some"},
 };
 
 static const struct host_term memory_pressure_terms[] = {
-    {METRIC_MEMORY_PRESSURE_SOME, "some", {NULL}, NULL},
-    {METRIC_MEMORY_PRESSURE_FULL, "full", {NULL}, NULL},
+    {.metric = METRIC_MEMORY_PRESSURE_SOME, .key = "some"},
+    {.metric = METRIC_MEMORY_PRESSURE_FULL, .key = "full"},
 };
 
 static const struct host_term io_pressure_terms[] = {
-    {METRIC_IO_PRESSURE_SOME, "some", {NULL}, NULL},
-    {METRIC_IO_PRESSURE_FULL, "full", {NULL}, NULL},
+    {.metric = METRIC_IO_PRESSURE_SOME, .key = "some"},
+    {.metric = METRIC_IO_PRESSURE_FULL, .key = "full"},
 };
 
 #define TERMS(list) .terms = (list), .term_count = ARRAY_LEN(list)
