@@ -41,7 +41,7 @@ struct handle_key {
     unsigned char bytes[HANDLE_MAX_BYTES];
 };
 
-/* What one event says, taken apart. */
+/* What one event says, taken apart; the pointers go into the events read. */
 struct fan_event {
     unsigned hierarchy;
     const struct file_handle *parent;
@@ -135,10 +135,8 @@ static int find_fsid(const struct watch_fanotify *w, const void *fsid)
 }
 
 /* Finds the record with parent and name. */
-static bool take_apart(const struct watch_fanotify *w, const struct fanotify_event_metadata *meta,
-                       struct fan_event *ret)
+static bool take_apart(const struct watch_fanotify *w, const char *at, const char *end, struct fan_event *ret)
 {
-    const char *at = (const char *)meta + meta->metadata_len, *end = (const char *)meta + meta->event_len;
     while (at + sizeof(struct fanotify_event_info_fid) <= end) {
         const struct fanotify_event_info_fid *info = (const void *)at;
         if (info->hdr.len == 0)
@@ -158,8 +156,9 @@ static bool take_apart(const struct watch_fanotify *w, const struct fanotify_eve
     return false;
 }
 
-static void report(struct watch_fanotify *w, const struct fanotify_event_metadata *meta, watch_fn *fn,
-                   void *context)
+/* @records: what follows the metadata. */
+static void report(struct watch_fanotify *w, const struct fanotify_event_metadata *meta, const char *records,
+                   watch_fn *fn, void *context)
 {
     struct fan_event event;
     char path[PATH_MAX];
@@ -167,7 +166,7 @@ static void report(struct watch_fanotify *w, const struct fanotify_event_metadat
         fn(context, &(struct watch_event){.type = WATCH_OVERFLOW, .path = "/"});
         return;
     }
-    if (!take_apart(w, meta, &event))
+    if (!take_apart(w, records, records + (meta->event_len - meta->metadata_len), &event))
         return;
     bool moved = meta->mask & (FAN_MOVED_FROM | FAN_MOVED_TO);
     if (moved)
@@ -217,15 +216,18 @@ static int fanotify_drain(struct watch *watch, unsigned budget, watch_fn *fn, vo
             return r;
         if (r == 0)
             break;
-        const struct fanotify_event_metadata *meta = (const void *)(w->events + w->at);
-        if (meta->event_len < sizeof *meta || w->at + meta->event_len > w->len ||
-            meta->vers != FANOTIFY_METADATA_VERSION) {
+        /* events are aligned to 4 bytes, their metadata wants 8 */
+        const char *event = w->events + w->at;
+        struct fanotify_event_metadata meta;
+        memcpy(&meta, event, sizeof meta);
+        if (meta.vers != FANOTIFY_METADATA_VERSION || meta.metadata_len < sizeof meta ||
+            meta.event_len < meta.metadata_len || meta.event_len > w->len - w->at) {
             w->at = w->len;
             return -EBADMSG;
         }
-        w->at += meta->event_len;
+        w->at += meta.event_len;
         taken++;
-        report(w, meta, fn, context);
+        report(w, &meta, event + meta.metadata_len, fn, context);
     }
     return (int)taken;
 }
