@@ -138,9 +138,10 @@ bool glob_match_path(const char *pattern, const char *path)
 static const char *check_component(struct span s, bool in_path)
 {
     for (const char *at = s.at; at < s.end; at++) {
-        if (*at == '\\' && ++at == s.end)
-            return "nothing follows the '\\' at its end; write '\\\\' for a backslash";
-        if (*at == '[') {
+        if (*at == '\\') {
+            if (++at == s.end)
+                return "nothing follows the '\\' at its end; write '\\\\' for a backslash";
+        } else if (*at == '[') {
             const char *next;
             class_holds((struct span){at, s.end}, 'a', &next);
             if (!next)

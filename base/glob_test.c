@@ -87,6 +87,7 @@ static void malformed_patterns_are_named(void **state)
     assert_null(glob_check("web-[0-9]*"));
     assert_null(glob_check("**"));
     assert_null(glob_check("a\\*"));
+    assert_null(glob_check("\\[x\\]"));
     assert_null(glob_check("[]-]"));
     assert_non_null(strstr(glob_check("web-[0-9"), "not closed"));
     assert_non_null(strstr(glob_check("/a/b[c/d]"), "not closed"));
