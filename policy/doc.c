@@ -42,8 +42,6 @@ static const struct {
     {"did not find expected ',' or ']'", "expected ',' or ']'"},
     {"did not find expected node content", "expected a value"},
     {"did not find expected <document start>", "text behind the end of the document"},
-    {"found unexpected end of stream", "the quote is not closed before the file ends"},
-    {"found unexpected document indicator", "the quote is not closed before the document ends"},
     {"block sequence entries are not allowed in this context", "a list item ('- …') where a key is expected"},
     {"block mapping entries are not allowed in this context", "a key where a value is expected"},
     {"found unknown escape character", "an escape that YAML does not know: write '\\\\' for a backslash"},
@@ -110,12 +108,14 @@ static void report_parser(struct builder *b, const yaml_parser_t *parser)
         doc_error_at(b->doc, b->diags, line, column, "a tab: YAML is indented with spaces");
         return;
     }
-    bool useful = parser->context && parser->context_mark.line + 1 != line &&
-                  (strstr(parser->context, "quoted scalar") || strstr(parser->context, "flow"));
-    if (useful)
-        doc_error_at(b->doc, b->diags, line, column, "%s (%s begun in line %zu)", explain_problem(problem),
-                     strstr(parser->context, "quoted") ? "a quote" : "a bracket",
-                     parser->context_mark.line + 1);
+    const char *context = parser->context ? parser->context : "";
+    unsigned begun = (unsigned)parser->context_mark.line + 1;
+    if (strstr(context, "quoted scalar") && strstr(problem, "unexpected"))
+        doc_error_at(b->doc, b->diags, begun, (unsigned)parser->context_mark.column + 1,
+                     "this quote is not closed before the file ends");
+    else if (strstr(context, "flow") && begun != line)
+        doc_error_at(b->doc, b->diags, line, column, "%s (a bracket begun in line %u)",
+                     explain_problem(problem), begun);
     else
         doc_error_at(b->doc, b->diags, line, column, "%s", explain_problem(problem));
 }
@@ -293,7 +293,7 @@ static void on_event(struct builder *b, const yaml_event_t *event)
         return;
     }
     if (event_tag(event)) {
-        REFUSE(b, event, "'%s': tags are not accepted", (const char *)event_tag(event));
+        REFUSE(b, event, "tags such as !!int are not accepted");
         return;
     }
     switch (event->type) {

@@ -56,7 +56,8 @@ void policy_refuse_key(struct policy_loader *loader, const struct doc *doc, cons
         doc_error_at_key(doc, loader->diags, node, "unknown key %s, write it as %.*s: { %s: … }", found,
                          (int)(dot - node->key), node->key, dot + 1);
     else if (nearest)
-        doc_error_at_key(doc, loader->diags, node, "unknown key %s, did you mean '%s'?", found, nearest);
+        doc_error_at_key(doc, loader->diags, node, "unknown key %s in %s, did you mean '%s'?", found,
+                         scope_shown(scope), nearest);
     else
         doc_error_at_key(doc, loader->diags, node, "unknown key %s, %s takes %s", found, scope_shown(scope),
                          list);

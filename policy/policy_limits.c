@@ -118,6 +118,7 @@ static const struct key_row io_rows[] = {
 static void read_devices(struct reader *r, const struct doc_node *map)
 {
     struct words known = WORDS_NULL;
+    words_add(&known, "/dev/NAME", strlen("/dev/NAME"));
     key_rows_words(&known, io_rows, ARRAY_LEN(io_rows));
     DOC_FOR_EACH(child, map)
     {

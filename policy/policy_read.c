@@ -48,7 +48,10 @@ static bool name_ok(struct reader *r, const struct doc_node *node, const char *w
     size_t len = strlen(name);
     if (len > 0 && len < POLICY_NAME_MAX && strspn(name, letters) == len)
         return true;
-    ERROR(r, node, "%s: found %s, expected a name of at most %d letters, digits, '.', '_' and '-'", what,
+    void (*error)(const struct doc *, struct diags *, const struct doc_node *, const char *, ...) =
+        name == node->key ? doc_error_at_key : doc_error;
+    error(r->doc, r->loader->diags, node,
+          "%s: found %s, expected a name of at most %d letters, digits, '.', '_' and '-'", what,
           doc_quote(name, found, sizeof found), POLICY_NAME_MAX - 1);
     return false;
 }
@@ -232,9 +235,9 @@ static const struct key_row quota_rows[] = {
 
 static void quota_words(struct words *words)
 {
-    key_rows_words(words, quota_rows, ARRAY_LEN(quota_rows));
     for (unsigned i = 0; i < KNOB_N; i++)
         words_add(words, knobs[i].key, strcspn(knobs[i].key, "."));
+    key_rows_words(words, quota_rows, ARRAY_LEN(quota_rows));
 }
 
 static void read_quota_key(struct reader *r, const struct doc_node *node, const struct words *known)
@@ -382,6 +385,6 @@ static const struct key_row file_rows[] = {
 void policy_read(struct policy_loader *loader, const struct doc *doc)
 {
     struct reader r = {.loader = loader, .doc = doc};
-    if (doc->root && reader_expect(&r, doc->root, DOC_MAP, "quotas or groups"))
+    if (doc->root && reader_expect(&r, doc->root, DOC_MAP, "a map with quotas or groups"))
         key_rows_read(&r, doc->root, "", file_rows, ARRAY_LEN(file_rows));
 }

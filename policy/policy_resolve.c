@@ -118,13 +118,14 @@ static void resolve_extends(struct policy_loader *loader, struct draft *draft, s
     }
 }
 
-static void check_bandwidth(struct policy_loader *loader, const struct draft *draft, int bandwidth,
+/* Whether the kernel takes the bandwidth with this period. */
+static bool check_bandwidth(struct policy_loader *loader, const struct draft *draft, int bandwidth,
                             uint64_t period, uint64_t quota)
 {
     char shown[64], least[64], window[64];
     const struct policy_setting *s = &draft->quota.settings[bandwidth];
     if (quota >= QUOTA_MIN_USEC && quota <= knobs[KNOB_CPU_BANDWIDTH].maximum)
-        return;
+        return true;
     policy_value_print(KNOB_CPU_BANDWIDTH, s->value, shown, sizeof shown);
     policy_value_print(KNOB_CPU_PERIOD, period, window, sizeof window);
     policy_value_print(KNOB_CPU_BANDWIDTH, (QUOTA_MIN_USEC * 1000000 + period - 1) / period, least,
@@ -139,6 +140,7 @@ static void check_bandwidth(struct policy_loader *loader, const struct draft *dr
         doc_error(draft->origins[bandwidth].doc, loader->diags, draft->origins[bandwidth].node,
                   "cpu.bandwidth: found '%s', more than the kernel can count in a period of %s", shown,
                   window);
+    return false;
 }
 
 /* What is all inherited is wrong above already. */
@@ -160,7 +162,8 @@ static void check_cpu(struct policy_loader *loader, const struct draft *draft)
         return;
     uint64_t period = period_at >= 0 ? q->settings[period_at].value : PERIOD_DEFAULT_USEC;
     uint64_t quota = q->settings[bandwidth].value * period / 1000000;
-    check_bandwidth(loader, draft, bandwidth, period, quota);
+    if (!check_bandwidth(loader, draft, bandwidth, period, quota))
+        return;
     if (burst < 0 || q->settings[burst].value <= quota)
         return;
     char found[64], most[64];

@@ -27,7 +27,7 @@ static const struct {
     int (*parse)(const char *text, uint64_t *ret);
     const char *expected;
 } unit_rules[] = {
-    [KNOB_CORES] = {units_parse_cores, "cores such as 1.5, or 150%"},
+    [KNOB_CORES] = {units_parse_cores, "a number of cores such as 1.5 or 150%"},
     [KNOB_DURATION] = {parse_duration_usec, "a time with its unit, such as 100ms"},
     [KNOB_WEIGHT] = {str_to_u64, "a whole number from 1 to 10000"},
     [KNOB_BYTES] = {units_parse_bytes, "a size with its unit, such as 512MiB"},
@@ -51,6 +51,11 @@ static bool check_range(enum knob_id knob, const char *quoted, uint64_t value, c
     uint64_t minimum = k->unit == KNOB_CORES ? 0 : k->minimum;
     if (value >= minimum && value <= maximum)
         return true;
+    if (value >= VALUE_MAX && maximum == VALUE_MAX - 1) {
+        snprintf(why, why_size, "found %s, more than any kernel counts%s", quoted,
+                 k->accepts_unlimited ? "; write unlimited" : "");
+        return false;
+    }
     snprintf(why, why_size, "found %s, expected at %s %s", quoted, value < minimum ? "least" : "most",
              policy_value_print(knob, value < minimum ? minimum : maximum, bound, sizeof bound));
     return false;

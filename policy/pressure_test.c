@@ -148,6 +148,30 @@ static void start_that_takes_three_quarters_at_once_warns_nobody(void **unused)
     assert_true(l.highest <= LEVEL_LOW);
 }
 
+static void start_that_takes_nine_tenths_is_over_when_it_stands_still(void **unused)
+{
+    (void)unused;
+    struct life l = life_begin();
+    step(&l);
+    l.now.unreclaimable_bytes = LIMIT * 9 / 10;
+    live(&l, 1, &quiet);
+    assert_true(l.state.level >= LEVEL_MEDIUM);
+    live(&l, 10, &quiet);
+    assert_int_equal(l.state.level, LEVEL_LOW);
+}
+
+static void reclaim_that_costs_no_time_stays_low(void **unused)
+{
+    (void)unused;
+    static const struct second reclaiming = {
+        .refaults = 2000, .hits = 300, .v1_low = true, .v1_medium = true};
+    struct life l = life_begin();
+    l.now.unreclaimable_bytes = LIMIT * 70 / 100;
+    step(&l);
+    live(&l, 600, &reclaiming);
+    assert_int_equal(l.highest, LEVEL_LOW);
+}
+
 static void slow_leak_goes_through_every_level(void **unused)
 {
     (void)unused;
@@ -365,6 +389,8 @@ int main(void)
         cmocka_unit_test(writing_to_a_slow_disk_stays_low),
         cmocka_unit_test(heap_of_90_percent_that_does_not_move_is_low),
         cmocka_unit_test(start_that_takes_three_quarters_at_once_warns_nobody),
+        cmocka_unit_test(start_that_takes_nine_tenths_is_over_when_it_stands_still),
+        cmocka_unit_test(reclaim_that_costs_no_time_stays_low),
         cmocka_unit_test(slow_leak_goes_through_every_level),
         cmocka_unit_test(grower_is_noticed_before_the_kill_at_any_speed_and_phase),
         cmocka_unit_test(thrashing_is_medium_then_critical),

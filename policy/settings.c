@@ -89,8 +89,12 @@ static void report_key(struct settings_reader *r, const struct doc_node *node, c
     char found[128], list[384];
     words_below(&known, prefix);
     const char *nearest = str_nearest(node->key, known.items);
+    const char *dot = strchr(node->key, '.');
     doc_quote(node->key, found, sizeof found);
-    if (nearest)
+    if (!prefix[0] && dot && find_setting(node->key))
+        doc_error_at_key(r->doc, r->diags, node, "unknown key %s, write it as %.*s: { %s: … }", found,
+                         (int)(dot - node->key), node->key, dot + 1);
+    else if (nearest)
         doc_error_at_key(r->doc, r->diags, node, "unknown key %s, did you mean '%s'?", found, nearest);
     else
         doc_error_at_key(r->doc, r->diags, node, "unknown key %s, expected %s", found,
@@ -138,6 +142,7 @@ int settings_load(const char *path, struct settings *ret, struct diags *diags)
     struct doc doc = DOC_NULL;
     struct settings_reader r = {.doc = &doc, .diags = diags, .settings = &settings};
     size_t before = diags->count + diags->dropped;
+    char found[128];
     settings_init(&settings);
     int result = doc_load(path, &doc, diags);
     if (result < 0)
@@ -148,7 +153,8 @@ int settings_load(const char *path, struct settings *ret, struct diags *diags)
         doc_error_at(&doc, diags, 0, 0, "the path of this file is longer than %d bytes",
                      SETTING_PATH_MAX - 1);
     else if (doc.root && doc.root->kind != DOC_MAP)
-        doc_error(&doc, diags, doc.root, "expected a map of settings");
+        doc_error(&doc, diags, doc.root, "found %s, expected a map of settings",
+                  doc_describe(doc.root, found, sizeof found));
     else if (doc.root)
         read_map(&r, doc.root, "");
     doc_fini(&doc);
