@@ -52,7 +52,8 @@ static bool v2_has_controllers(const struct hierarchy *h)
     return h->version == 2 && h->controllers[0];
 }
 
-/* A machine of the test's own (a virtual one) has everything in its root; a host's root is left as it is found. */
+/* A machine of the test's own (a virtual one) has everything in its root; a host's root is left as it is
+ * found. */
 static void enable_controllers(struct daemon *d, unsigned hierarchy, const char *path)
 {
     char list[CGROUP_CONTROLLERS_MAX];
@@ -90,9 +91,10 @@ static int remove_below(const struct hierarchy *h, const char *path)
 {
     char full[CGROUP_MOUNT_MAX + GROUP_PATH_MAX];
     str_format(full, sizeof full, "%s%s", h->mount, path);
-    char *const argv[] = {(char[]){"find"}, full, (char[]){"-mindepth"}, (char[]){"1"}, (char[]){"-depth"},
-                          (char[]){"-type"}, (char[]){"d"}, (char[]){"-exec"}, (char[]){"rmdir"}, (char[]){"{}"},
-                          (char[]){";"}, NULL};
+    char *const argv[] = {
+        (char[]){"find"},  full,          (char[]){"-mindepth"}, (char[]){"1"},     (char[]){"-depth"},
+        (char[]){"-type"}, (char[]){"d"}, (char[]){"-exec"},     (char[]){"rmdir"}, (char[]){"{}"},
+        (char[]){";"},     NULL};
     pid_t pid = fork();
     if (pid == 0) {
         execvp(argv[0], argv);
@@ -244,7 +246,7 @@ void daemon_set_policy(struct daemon *d, const char *policy)
 
 void daemon_init(struct daemon *d, const char *name, const char *policy, const char *extra_settings)
 {
-    char text[4096];
+    char text[4096], scope[128];
     *d = (struct daemon){0};
     assert_int_equal(cgroup_host_open("", &d->host), 0);
     str_format(d->dir, sizeof d->dir, "/tmp/masu-test-%s-%d", name, (int)getpid());
@@ -254,15 +256,18 @@ void daemon_init(struct daemon *d, const char *name, const char *policy, const c
     str_format(d->socket, sizeof d->socket, "%s/run/masu.sock", d->dir);
     d->port = 20000 + (int)getpid() % 20000;
     assert_int_equal(fs_make_dirs(d->dir, 0755), 0);
+    str_format(scope, sizeof scope, "scope: [ \"%s/**\" ]\n", d->root);
+    if (extra_settings && str_starts(extra_settings, "scope:"))
+        scope[0] = '\0';
     str_format(text, sizeof text,
                "interval: 1s\n"
                "paths: { state: %s/state, run: %s/run }\n"
                "http: { listen: 127.0.0.1:%d }\n"
-               "scope: [ \"%s/**\" ]\n"
+               "%s"
                "policy: [ %s ]\n"
                "archive: { after: 2s, flush: 2s }\n"
                "%s",
-               d->dir, d->dir, d->port, d->root, d->policy, extra_settings ? extra_settings : "");
+               d->dir, d->dir, d->port, scope, d->policy, extra_settings ? extra_settings : "");
     write_file(d->config, text);
     daemon_set_policy(d, policy);
     make_root(d);

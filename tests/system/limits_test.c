@@ -1,4 +1,5 @@
-/* What an operator sees of limits: they hold, they come at birth, they survive a runtime's own writes, they are given back. */
+/* What an operator sees of limits: they hold, they come at birth, they survive a runtime's own writes, they
+ * are given back. */
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -55,7 +56,8 @@ static long quota_usec(struct daemon *d, const char *path)
 static long memory_limit(struct daemon *d, const char *path)
 {
     char text[64];
-    group_file(d, path, version_of(d, "memory") == 2 ? "memory.max" : "memory.limit_in_bytes", text, sizeof text);
+    group_file(d, path, version_of(d, "memory") == 2 ? "memory.max" : "memory.limit_in_bytes", text,
+               sizeof text);
     return strtol(text, NULL, 10);
 }
 
@@ -115,7 +117,8 @@ static bool has_event(struct daemon *d, const char *path, const char *type, cons
         const char *p = json_string_value(json_object_get(event, "path"));
         const char *t = json_string_value(json_object_get(event, "type"));
         const char *l = json_string_value(json_object_get(event, "level"));
-        if (p && t && strcmp(p, path) == 0 && strcmp(t, type) == 0 && (!level || (l && strcmp(l, level) == 0)))
+        if (p && t && strcmp(p, path) == 0 && strcmp(t, type) == 0 &&
+            (!level || (l && strcmp(l, level) == 0)))
             found = true;
     }
     json_decref(answer);

@@ -1,0 +1,220 @@
+/*
+ * kill -9 of each role in turn, of masud itself too, twenty times, under load. All come back, no row is lost
+ * beyond the tick in flight, limits never lapse.
+ */
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "exporters/journal.h"
+#include "tests/system/harness.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ROUNDS = 20, LOAD_GROUPS = 40 };
+
+static const char policy[] = "quotas:\n"
+                             "  load: { match: { path: \"%s/g*\" }, cpu: { bandwidth: 0.2 }, pids: 50 }\n";
+
+/* In the order of a round; masud is killed too, and started again. */
+static const char *const victims[] = {"core", "enforcer", "archiver", "gateway", "courier", "masud"};
+
+static pid_t role_pid(struct daemon *d, const char *role)
+{
+    json_t *status = api(d, "/api/v1/status"), *process;
+    size_t i;
+    pid_t pid = 0;
+    json_array_foreach(json_object_get(status, "processes"), i,
+                       process) if (strcmp(json_string_value(json_object_get(process, "role")), role) == 0)
+        pid = (pid_t)json_integer_value(json_object_get(process, "pid"));
+    json_decref(status);
+    return pid;
+}
+
+struct comeback {
+    struct daemon *d;
+    const char *role;
+    pid_t before;
+};
+
+static bool is_back(void *argument)
+{
+    struct comeback *c = argument;
+    pid_t now = role_pid(c->d, c->role);
+    return now > 0 && now != c->before;
+}
+
+static bool samples_flow(void *argument)
+{
+    struct daemon *d = argument;
+    json_t *c = container(d, "/");
+    double age = (double)clock_wall_ns() / 1e9 -
+                 json_number_value(json_object_get(json_object_get(c, "sample"), "time"));
+    json_decref(c);
+    return age >= 0 && age < 2.5;
+}
+
+/* Looks at one group's quota all the time: exits 1 if it ever is another, 0 when told to stop. */
+static volatile sig_atomic_t stopped;
+static void on_stop(int number)
+{
+    (void)number;
+    stopped = 1;
+}
+
+static pid_t watch_limit(struct daemon *d, const char *path)
+{
+    pid_t pid = fork();
+    if (pid)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGTERM, on_stop);
+    const char *file = version_of(d, "cpu") == 2 ? "cpu.max" : "cpu.cfs_quota_us";
+    char text[64];
+    while (!stopped) {
+        group_file(d, path, file, text, sizeof text);
+        if (strtol(text, NULL, 10) != 20000)
+            _exit(1);
+        usleep(1000);
+    }
+    _exit(0);
+}
+
+/* Births and deaths all the time, beside the groups that stay. */
+static pid_t churn(struct daemon *d)
+{
+    pid_t pid = fork();
+    if (pid)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    char path[GROUP_PATH_MAX], name[32];
+    for (unsigned i = 0;; i = (i + 1) % 10) {
+        str_format(name, sizeof name, "gchurn%u", i);
+        make_group(d, name, path);
+        usleep(30000);
+        remove_group(d, path);
+    }
+}
+
+/* Within a life of the bus the journal's sequences have no hole, and a life's rows of the host are not
+   further apart than a restart of core takes. */
+static void assert_journal_is_whole(struct daemon *d)
+{
+    char dir[200];
+    str_format(dir, sizeof dir, "%s/state/journal", d->dir);
+    struct journal_iter *iter;
+    assert_int_equal(journal_iter_open(dir, 0, &iter), 0);
+    struct journal_item item;
+    uint64_t life = 0, last = 0, frames = 0, lives = 0;
+    int r;
+    while ((r = journal_iter_next(iter, &item)) > 0) {
+        if (r == JOURNAL_SEGMENT && item.segment->life != life) {
+            life = item.segment->life;
+            last = 0;
+            lives++;
+        }
+        if (r != JOURNAL_FRAME || item.header.sequence == 0)
+            continue;
+        if (last && item.header.sequence != last + 1)
+            fail_msg("frames %lu to %lu are lost", (unsigned long)last + 1,
+                     (unsigned long)item.header.sequence - 1);
+        last = item.header.sequence;
+        frames++;
+    }
+    assert_int_equal(r, JOURNAL_END);
+    assert_int_equal(journal_iter_skipped_bytes(iter), 0);
+    journal_iter_close(iter);
+    print_message("the journal holds %lu frames of %lu lives, none missing\n", (unsigned long)frames,
+                  (unsigned long)lives);
+    assert_true(lives >= 3);
+}
+
+static void kill_role(struct daemon *d, const char *role)
+{
+    struct comeback c = {d, role, role_pid(d, role)};
+    assert_true(c.before > 0);
+    assert_int_equal(kill(c.before, SIGKILL), 0);
+    if (!wait_until(is_back, &c, 30))
+        fail_msg("%s (pid %d) did not come back", role, (int)c.before);
+}
+
+static bool quota_holds(void *argument)
+{
+    struct comeback *c = argument;
+    char text[64];
+    group_file(c->d, c->role, version_of(c->d, "cpu") == 2 ? "cpu.max" : "cpu.cfs_quota_us", text,
+               sizeof text);
+    return strtol(text, NULL, 10) == 20000;
+}
+
+static void every_role_comes_back_and_nothing_is_lost(void **state)
+{
+    struct daemon *d = *state;
+    char path[GROUP_PATH_MAX], first[GROUP_PATH_MAX], name[32];
+    pid_t burners[2];
+    for (unsigned i = 0; i < LOAD_GROUPS; i++) {
+        str_format(name, sizeof name, "g%u", i);
+        make_group(d, name, path);
+        if (i == 0)
+            str_copy(first, sizeof first, path);
+    }
+    struct comeback held = {d, first, 0};
+    assert_true(wait_until(quota_holds, &held, 20));
+    burners[0] = run_burner(d, first);
+    burners[1] = run_burner(d, path);
+    pid_t watcher = watch_limit(d, first), churner = churn(d);
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        const char *victim = victims[round % ARRAY_LEN(victims)];
+        if (strcmp(victim, "masud") == 0) {
+            daemon_kill(d);
+            daemon_start(d);
+        } else {
+            kill_role(d, victim);
+        }
+        assert_true(wait_until(samples_flow, d, 30));
+    }
+    end_child(churner);
+    int status;
+    kill(watcher, SIGTERM);
+    waitpid(watcher, &status, 0);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    end_child(burners[0]);
+    end_child(burners[1]);
+
+    /* A new group is still held. */
+    make_group(d, "gafter", path);
+    struct comeback after = {d, path, 0};
+    assert_true(wait_until(quota_holds, &after, 10));
+    daemon_stop(d);
+    assert_journal_is_whole(d);
+}
+
+static int start(void **state)
+{
+    static struct daemon d;
+    daemon_init(&d, "kill", policy, NULL);
+    daemon_start(&d);
+    *state = &d;
+    return 0;
+}
+
+static int stop(void **state)
+{
+    daemon_fini(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_role_comes_back_and_nothing_is_lost)};
+    return cmocka_run_group_tests_name("kill", tests, start, stop);
+}
