@@ -206,6 +206,7 @@ void core_plan_all(struct core *core, enum plan_purpose purpose, uint64_t reques
 void core_plan_subject(struct core *core, struct subject *subject); /* now, without slices */
 void core_limit_born(struct core *core,
                      struct subject *subject); /* finds its quota, opens the settle window, plans */
+void core_limit_grown(struct core *core, struct subject *subject); /* it appeared in one more hierarchy */
 void core_limit_gone(struct core *core, struct subject *subject);
 void core_limit_effective(struct core *core,
                           struct subject *subject); /* memory_limit and cpu_limit from it and its ancestors */

@@ -404,6 +404,15 @@ void core_limit_born(struct core *core, struct subject *subject)
     core_plan_subject(core, subject);
 }
 
+void core_limit_grown(struct core *core, struct subject *subject)
+{
+    if (!subject->quota)
+        return;
+    if (core->scanned_once && !subject->settle_end_ns)
+        core_settle_begin(core, subject);
+    core_plan_subject(core, subject);
+}
+
 void core_limit_gone(struct core *core, struct subject *subject)
 {
     (void)core;
