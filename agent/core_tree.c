@@ -44,14 +44,15 @@ static void group_created(struct core *core, const struct watch_event *event)
     int r = watch_add_dir(core->watch, event->hierarchy, event->path);
     if (r < 0)
         log_warn("watch", "'%s': %s, its children are found by scans only", event->path, strerror(-r));
-    struct group *known = group_tree_find(&core->tree, event->path);
+    const struct group *known = group_tree_find(&core->tree, event->path);
+    bool grown = known && !known->ids[event->hierarchy];
     r = group_tree_add(&core->tree, event->hierarchy, event->path, id, &l);
     if (r == -ENOENT)
         core_rescan(core);
     else if (r < 0 && r != -ENAMETOOLONG)
         log_warn("tree", "'%s': %s, left to the next scan", event->path, strerror(-r));
-    else if (known && known->owner)
-        core_limit_grown(core, known->owner);
+    else if (grown && core_subject_at(core, event->path))
+        core_limit_grown(core, core_subject_at(core, event->path));
 }
 
 static void group_deleted(struct core *core, const struct watch_event *event)
