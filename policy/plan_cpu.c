@@ -204,7 +204,8 @@ static void settle_burst(struct plan_work *work, unsigned i)
         return;
     uint64_t held = cpu->have.burst < cpu->want.quota ? cpu->have.burst : cpu->want.quota;
     if (burst && burst->flags & DECIDED_RELEASE) {
-        burst->flags &= (uint16_t)~DECIDED_EXACT;
+        if (!(burst->flags & DECIDED_KEPT))
+            burst->flags &= (uint16_t)~DECIDED_EXACT;
         held = cpu->want.quota;
     } else if (burst && !(burst->flags & DECIDED_REFUSED)) {
         char period[UNITS_TEXT_MAX], quota[UNITS_TEXT_MAX];
@@ -246,6 +247,11 @@ static struct plan_decision *decision_of(const struct plan_work *work, unsigned 
     return found;
 }
 
+static uint64_t held(const struct plan_cpu_state *state, enum knob_id knob)
+{
+    return knob == KNOB_CPU_BANDWIDTH ? state->quota : knob == KNOB_CPU_PERIOD ? state->period : state->burst;
+}
+
 void plan_cpu_emit(struct plan_work *work, unsigned group, enum plan_phase phase)
 {
     const struct plan_cpu *cpu = &work->nodes[group].cpu;
@@ -257,9 +263,12 @@ void plan_cpu_emit(struct plan_work *work, unsigned group, enum plan_phase phase
         if (steps[i].phase != phase)
             continue;
         struct plan_decision *decision = decision_of(work, group, steps[i].knob);
-        bool restores =
-            steps[i].last && decision && decision->knob == steps[i].knob && decision->flags & DECIDED_EXACT;
-        if (restores)
+        bool own = decision && decision->knob == steps[i].knob;
+        bool returns = steps[i].value == held(&cpu->have, steps[i].knob);
+        bool forgets =
+            own ? decision->flags & DECIDED_EXACT : returns || plan_work_unasked_forgets(work, group);
+        bool restores = forgets && steps[i].last;
+        if (own && restores)
             decision->flags |= DECIDED_WRITTEN;
         plan_work_write(
             work, group,

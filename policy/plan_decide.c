@@ -158,16 +158,15 @@ static uint64_t rescale(uint64_t quota, uint64_t from_period, uint64_t to_period
     if (quota == KNOB_UNLIMITED || from_period == to_period || !from_period ||
         __builtin_mul_overflow(quota, to_period, &scaled))
         return quota;
-    return scaled / from_period;
+    scaled /= from_period;
+    return scaled < knobs[KNOB_CPU_BANDWIDTH].minimum ? knobs[KNOB_CPU_BANDWIDTH].minimum : scaled;
 }
 
 static void release(struct plan_work *work, unsigned i, const struct knob_setting *found)
 {
     const struct plan_group *group = &work->input->groups[i];
     bool managed = group->managed && group->quota && !work->input->release_all;
-    enum policy_release how = work->input->release_all ? RELEASE_RESTORE
-                              : managed                ? group->quota->release
-                                                       : group->release;
+    enum policy_release how = plan_quota_release(work->input, group);
     int version = plan_work_version(work, found->knob);
     const struct knob_setting *have = knob_set_get(&group->have, found->knob, found->device);
     if (version == 0 || !group->ids[work->input->support[found->knob].hierarchy])
@@ -178,11 +177,12 @@ static void release(struct plan_work *work, unsigned i, const struct knob_settin
         value = found->value;
     else if (readable && how == RELEASE_UNLIMITED)
         value = plan_quota_default(found->knob, version);
-    if (found->knob == KNOB_CPU_BANDWIDTH && value == found->value) {
+    if (found->knob == KNOB_CPU_BANDWIDTH && readable && how == RELEASE_RESTORE) {
         const struct knob_setting *period = knob_set_get(&group->found, KNOB_CPU_PERIOD, 0);
         if (period)
             value = rescale(value, period->value, plan_quota_period(work->input, group));
     }
+    bool exact = how != RELEASE_RESTORE || !readable || value == found->value;
     const char *why = work->input->release_all ? "masu release"
                       : managed                ? "the quota no longer sets it"
                                                : "no quota holds here";
@@ -190,7 +190,8 @@ static void release(struct plan_work *work, unsigned i, const struct knob_settin
         work, i,
         &(struct plan_decision){
             .knob = found->knob,
-            .flags = DECIDED_RELEASE | DECIDED_EXACT,
+            .flags = (uint16_t)(DECIDED_RELEASE | (exact ? DECIDED_EXACT : 0) |
+                                (how == RELEASE_KEEP ? DECIDED_KEPT : 0)),
             .device = found->device,
             .old = now,
             .value = value,

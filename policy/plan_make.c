@@ -63,6 +63,11 @@ void plan_work_decide(struct plan_work *work, unsigned group, const struct plan_
     node->decisions[node->decision_count++] = *decision;
 }
 
+bool plan_work_unasked_forgets(const struct plan_work *work, unsigned group)
+{
+    return plan_quota_release(work->input, &work->input->groups[group]) != RELEASE_RESTORE;
+}
+
 void plan_work_refuse(struct plan_work *work, unsigned group, const struct plan_refused *refused)
 {
     struct plan_refusal row = {

@@ -52,7 +52,8 @@ void plan_memory_prepare(struct plan_work *work, unsigned i)
         m.swap->value == KNOB_UNLIMITED)
         return;
     if (m.swap->flags & DECIDED_RELEASE) {
-        m.swap->flags &= (uint16_t)~DECIDED_EXACT;
+        if (!(m.swap->flags & DECIDED_KEPT))
+            m.swap->flags &= (uint16_t)~DECIDED_EXACT;
         return;
     }
     m.swap->flags |= DECIDED_REFUSED;
@@ -73,7 +74,7 @@ static uint64_t both(uint64_t limit, uint64_t swap)
 static uint16_t flags_of(const struct plan_work *work, unsigned i, struct plan_decision *decision,
                          uint64_t narrowed_to)
 {
-    uint16_t flags = 0;
+    uint16_t flags = !decision && plan_work_unasked_forgets(work, i) ? PLAN_ROW_RESTORE : 0;
     if (decision && decision->flags & DECIDED_EXACT) {
         decision->flags |= DECIDED_WRITTEN;
         flags |= PLAN_ROW_RESTORE;

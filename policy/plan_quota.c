@@ -98,15 +98,20 @@ static const struct policy_setting *setting_of(const struct quota *quota, enum k
     return NULL;
 }
 
+enum policy_release plan_quota_release(const struct plan_input *input, const struct plan_group *group)
+{
+    if (input->release_all)
+        return RELEASE_RESTORE;
+    return group->managed && group->quota ? group->quota->release : group->release;
+}
+
 uint64_t plan_quota_period(const struct plan_input *input, const struct plan_group *group)
 {
     const struct quota *quota = group->managed && !input->release_all ? group->quota : NULL;
     const struct policy_setting *wanted = setting_of(quota, KNOB_CPU_PERIOD);
     const struct knob_setting *found = knob_set_get(&group->found, KNOB_CPU_PERIOD, 0);
     const struct knob_setting *have = knob_set_get(&group->have, KNOB_CPU_PERIOD, 0);
-    enum policy_release release = input->release_all ? RELEASE_RESTORE
-                                  : quota            ? quota->release
-                                                     : group->release;
+    enum policy_release release = plan_quota_release(input, group);
     if (wanted && !input->support[KNOB_CPU_PERIOD].refusal)
         return wanted->value;
     if (found && release == RELEASE_RESTORE)

@@ -22,7 +22,8 @@ enum {
     DECIDED_RELEASE = 1 << 0, /* gives back a found value */
     DECIDED_EXACT = 1 << 1,   /* ... and all of it, so that it may be forgotten */
     DECIDED_REFUSED = 1 << 2, /* stays as it is, and is not given back either */
-    DECIDED_WRITTEN = 1 << 3, /* a row that restores it is in the plan */
+    DECIDED_KEPT = 1 << 3,    /* ... by leaving it as it is, even where a neighbour moves it */
+    DECIDED_WRITTEN = 1 << 4, /* a row that restores it is in the plan */
 };
 
 /* One key of one group: what it holds and what it shall hold. */
@@ -91,6 +92,9 @@ struct plan_decision *plan_work_find(const struct plan_work *work, unsigned grou
                                      uint32_t device);
 /* Adds a decision; the key must not be decided yet. */
 void plan_work_decide(struct plan_work *work, unsigned group, const struct plan_decision *decision);
+/* Whether a key that nobody decided, but a neighbour moved, is forgotten at once: the quota does not restore.
+ */
+bool plan_work_unasked_forgets(const struct plan_work *work, unsigned group);
 struct plan_refused {
     enum knob_id knob;
     uint32_t device;
@@ -108,6 +112,8 @@ int plan_work_version(const struct plan_work *work, enum knob_id knob);
 const struct plan_quota *plan_quota_get(struct plan_work *work,
                                         const struct quota *quota); /* NULL: error is set */
 void plan_quota_fini(struct plan_work *work);
+/* How found values of @group are given back. */
+enum policy_release plan_quota_release(const struct plan_input *input, const struct plan_group *group);
 /* The period that holds in @group once the plan is done. */
 uint64_t plan_quota_period(const struct plan_input *input, const struct plan_group *group);
 /* @policy_value as this kernel stores it. 0, or -ERANGE when the kernel would not take it. */

@@ -1,0 +1,627 @@
+#include "base/str.h"
+#include "policy/plan_make.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include <cmocka.h>
+
+#define MIB UINT64_C(1048576)
+#define CORE UINT64_C(1000000)
+
+enum { CPU = 0, MEMORY = 1, BLKIO = 2, PIDS_TREE = 3, GROUPS_MAX = 8 };
+
+/* A host, a few groups and one quota, built up by each story. */
+struct scene {
+    struct cgroup_host host;
+    struct knob_support support[KNOB_N];
+    struct plan_group groups[GROUPS_MAX];
+    unsigned count;
+    struct quota quota;
+    struct plan_input input;
+    struct plan plan;
+};
+
+static int find_device(void *context, const char *path, uint32_t *ret_device, char *why, size_t why_size)
+{
+    (void)context;
+    if (strcmp(path, "/dev/vda1") == 0) {
+        (void)str_copy(why, why_size, "a partition cannot be limited, use '/dev/vda'");
+        return -ENXIO;
+    }
+    *ret_device = (uint32_t)makedev(254, 0);
+    return 0;
+}
+
+static void scene_init(struct scene *s, int version)
+{
+    static const char *const v1[] = {"cpu", "memory", "blkio", "pids"};
+    memset(s, 0, sizeof *s);
+    s->host.count = version == 1 ? ARRAY_LEN(v1) : 1;
+    for (unsigned h = 0; h < s->host.count; h++) {
+        struct hierarchy *hierarchy = &s->host.hierarchies[h];
+        hierarchy->version = version;
+        hierarchy->device = 40 + h;
+        (void)str_copy(hierarchy->controllers, sizeof hierarchy->controllers,
+                       version == 1 ? v1[h] : "cpu,io,memory,pids");
+        (void)str_format(hierarchy->mount, sizeof hierarchy->mount, "/sys/fs/cgroup/%s",
+                         version == 1 ? v1[h] : "");
+    }
+    for (unsigned id = 0; id < KNOB_N; id++)
+        for (unsigned h = 0; version == 1 && h < ARRAY_LEN(v1); h++)
+            if (strcmp(v1[h], knobs[id].v1.controller) == 0)
+                s->support[id].hierarchy = (int)h;
+    (void)str_copy(s->quota.name, sizeof s->quota.name, "web");
+    s->quota.file = "/etc/masu/policy.d/shop.yaml";
+    s->quota.line = 10;
+    s->input = (struct plan_input){
+        .host = &s->host, .support = s->support, .groups = s->groups, .device = find_device};
+}
+
+/* A group that holds what a new one holds. */
+static struct plan_group *add_group(struct scene *s, const char *path, int parent)
+{
+    struct plan_group *group = &s->groups[s->count++];
+    int version = s->host.hierarchies[0].version;
+    group->path = path;
+    group->parent = parent;
+    for (unsigned h = 0; h < s->host.count; h++)
+        group->ids[h] = 1000 * (h + 1) + s->count;
+    group->controllers = version == 2 ? "cpu io memory pids" : NULL;
+    static const struct knob_setting fresh[] = {
+        {KNOB_CPU_BANDWIDTH, 0, KNOB_UNLIMITED},
+        {KNOB_CPU_PERIOD, 0, 100000},
+        {KNOB_CPU_BURST, 0, 0},
+        {KNOB_MEMORY_LIMIT, 0, KNOB_UNLIMITED},
+        {KNOB_MEMORY_SWAP, 0, KNOB_UNLIMITED},
+        {KNOB_PIDS, 0, KNOB_UNLIMITED},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(fresh); i++)
+        assert_int_equal(knob_set_put(&group->have, fresh[i].knob, 0, fresh[i].value), 0);
+    assert_int_equal(knob_set_put(&group->have, KNOB_CPU_WEIGHT, 0, version == 1 ? 1024 : 100), 0);
+    return group;
+}
+
+static struct plan_group *add_managed(struct scene *s, const char *path, int parent)
+{
+    struct plan_group *group = add_group(s, path, parent);
+    group->managed = true;
+    group->quota = &s->quota;
+    return group;
+}
+
+static void holds(struct plan_group *group, enum knob_id knob, uint64_t value)
+{
+    uint32_t device = knobs[knob].per_device ? (uint32_t)makedev(254, 0) : 0;
+    assert_int_equal(knob_set_put(&group->have, knob, device, value), 0);
+}
+
+static void found(struct plan_group *group, enum knob_id knob, uint64_t value)
+{
+    uint32_t device = knobs[knob].per_device ? (uint32_t)makedev(254, 0) : 0;
+    assert_int_equal(knob_set_put(&group->found, knob, device, value), 0);
+}
+
+static void asks_of(struct quota *quota, enum knob_id knob, uint64_t value)
+{
+    struct policy_setting *setting = &quota->settings[quota->setting_count++];
+    *setting = (struct policy_setting){.knob = knob, .value = value, .line = 10 + quota->setting_count};
+    if (knobs[knob].per_device)
+        (void)str_copy(setting->device, sizeof setting->device, "/dev/vda");
+}
+
+static void asks(struct scene *s, enum knob_id knob, uint64_t value)
+{
+    asks_of(&s->quota, knob, value);
+}
+
+/* The plan as text, one row per line: "/a cpu.bandwidth 1 -> 2". */
+static const char *planned(struct scene *s, char text[static 4096])
+{
+    size_t used = 0;
+    text[0] = '\0';
+    s->input.group_count = s->count;
+    plan_fini(&s->plan);
+    assert_int_equal(plan_make(&s->input, &s->plan), 0);
+    for (uint32_t i = 0; i < s->plan.row_count; i++) {
+        const struct plan_row *row = &s->plan.rows[i];
+        const char *path = plan_text(&s->plan, row->path_off);
+        const char *key = knobs[row->knob].key;
+        char *at = text + used;
+        size_t room = 4096 - used;
+        int len = 0;
+        if (row->kind == PLAN_MAKE_GROUP)
+            len = snprintf(at, room, "make %s in %u\n", path, row->hierarchy);
+        else if (row->kind == PLAN_ENABLE)
+            len = snprintf(at, room, "enable in %s %.*s\n", path,
+                           (int)strcspn(plan_text(&s->plan, row->why_off), ":"),
+                           plan_text(&s->plan, row->why_off));
+        else if (row->kind == PLAN_FORGET)
+            len = snprintf(at, room, "forget %s %s\n", path, key);
+        else
+            len = snprintf(at, room, "%s %s %lld -> %lld\n", path, key, (long long)row->old_value,
+                           (long long)row->value);
+        used += (size_t)len;
+    }
+    return text;
+}
+
+static const char *refusal(const struct scene *s)
+{
+    return s->plan.refusal_count ? plan_text(&s->plan, s->plan.refusals[0].why_off) : "";
+}
+
+static void what_the_kernel_already_holds_is_not_written(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    struct plan_group *web = add_managed(&s, "/web", -1);
+    holds(web, KNOB_CPU_BANDWIDTH, 150000);
+    holds(web, KNOB_MEMORY_LIMIT, 512 * MIB);
+    holds(web, KNOB_PIDS, 200);
+    asks(&s, KNOB_CPU_BANDWIDTH, CORE * 3 / 2);
+    asks(&s, KNOB_MEMORY_LIMIT, 512 * MIB + 17); /* the kernel rounds it down to the page */
+    asks(&s, KNOB_CPU_WEIGHT, 100);
+    asks(&s, KNOB_PIDS, 200);
+    asks(&s, KNOB_IO_READ, KNOB_UNLIMITED);
+    assert_string_equal(planned(&s, text), "");
+    plan_fini(&s.plan);
+}
+
+static void a_row_names_its_group_and_the_line_of_the_policy(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    add_managed(&s, "/web", -1);
+    asks(&s, KNOB_PIDS, 200);
+    assert_string_equal(planned(&s, text), "/web pids -1 -> 200\n");
+    assert_string_equal(plan_text(&s.plan, s.plan.rows[0].why_off), "quota 'web' (shop.yaml:11)");
+    assert_int_equal(s.plan.rows[0].hierarchy, 40 + PIDS_TREE);
+    assert_int_equal(s.plan.rows[0].cgroup_id, s.groups[0].ids[PIDS_TREE]);
+    plan_fini(&s.plan);
+}
+
+static void memory_and_swap_move_together_on_v1(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    struct plan_group *web = add_managed(&s, "/web", -1);
+    holds(web, KNOB_MEMORY_LIMIT, 64 * MIB);
+    holds(web, KNOB_MEMORY_SWAP, 32 * MIB);
+    asks(&s, KNOB_MEMORY_LIMIT, 128 * MIB); /* swap is not asked for: memsw goes along */
+    assert_string_equal(planned(&s, text), "/web memory.swap 33554432 -> 33554432\n"
+                                           "/web memory.limit 67108864 -> 134217728\n");
+    assert_int_equal(s.plan.rows[0].old_pair, 64 * MIB);
+    assert_int_equal(s.plan.rows[0].pair, 128 * MIB);
+    s.quota.setting_count = 0;
+    asks(&s, KNOB_MEMORY_LIMIT, 16 * MIB);
+    asks(&s, KNOB_MEMORY_SWAP, 0);
+    assert_string_equal(planned(&s, text), "/web memory.limit 67108864 -> 16777216\n"
+                                           "/web memory.swap 33554432 -> 0\n");
+    s.quota.setting_count = 0;
+    asks(&s, KNOB_MEMORY_LIMIT, KNOB_UNLIMITED); /* finite memsw above it cannot be said */
+    assert_string_equal(planned(&s, text), "/web memory.swap 33554432 -> -1\n"
+                                           "/web memory.limit 67108864 -> -1\n");
+    plan_fini(&s.plan);
+}
+
+static void swap_alone_is_refused_on_v1_and_fine_on_v2(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    add_managed(&s, "/web", -1);
+    asks(&s, KNOB_MEMORY_SWAP, 0);
+    assert_string_equal(planned(&s, text), "");
+    assert_string_equal(
+        refusal(&s), "memory.swap of /web needs a memory.limit: cgroup v1 limits memory and swap together");
+    plan_fini(&s.plan);
+    scene_init(&s, 2);
+    add_managed(&s, "/web", -1);
+    asks(&s, KNOB_MEMORY_SWAP, 0);
+    assert_string_equal(planned(&s, text), "/web memory.swap -1 -> 0\n");
+    plan_fini(&s.plan);
+}
+
+static void a_limit_below_what_is_used_is_a_shrink(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 2);
+    struct plan_group *web = add_managed(&s, "/web", -1);
+    web->memory_usage = 100 * MIB;
+    asks(&s, KNOB_MEMORY_LIMIT, 64 * MIB);
+    planned(&s, text);
+    assert_int_equal(s.plan.rows[0].flags, PLAN_ROW_SHRINK);
+    web->memory_usage = 10 * MIB;
+    planned(&s, text);
+    assert_int_equal(s.plan.rows[0].flags, 0);
+    plan_fini(&s.plan);
+}
+
+static void bandwidth_widens_top_down_and_narrows_bottom_up(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    add_managed(&s, "/web", -1);
+    add_managed(&s, "/web/a", 0);
+    for (unsigned i = 0; i < 2; i++)
+        holds(&s.groups[i], KNOB_CPU_BANDWIDTH, 100000);
+    asks(&s, KNOB_CPU_BANDWIDTH, 2 * CORE);
+    assert_string_equal(planned(&s, text), "/web cpu.bandwidth 100000 -> 200000\n"
+                                           "/web/a cpu.bandwidth 100000 -> 200000\n");
+    s.quota.settings[0].value = CORE / 2;
+    assert_string_equal(planned(&s, text), "/web/a cpu.bandwidth 100000 -> 50000\n"
+                                           "/web cpu.bandwidth 100000 -> 50000\n");
+    plan_fini(&s.plan);
+}
+
+static void bandwidth_above_an_ancestors_is_refused_on_v1_in_words(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    holds(add_group(&s, "/web", -1), KNOB_CPU_BANDWIDTH, 150000);
+    add_managed(&s, "/web/a", 0);
+    asks(&s, KNOB_CPU_BANDWIDTH, 2 * CORE);
+    assert_string_equal(planned(&s, text), "");
+    assert_string_equal(
+        refusal(&s), "cpu.bandwidth 2.0 of /web/a exceeds 1.5 of its parent /web (cgroup v1 refuses this)");
+    plan_fini(&s.plan);
+    scene_init(&s, 2); /* there the least of both holds */
+    holds(add_group(&s, "/web", -1), KNOB_CPU_BANDWIDTH, 150000);
+    add_managed(&s, "/web/a", 0);
+    asks(&s, KNOB_CPU_BANDWIDTH, 2 * CORE);
+    assert_string_equal(planned(&s, text), "/web/a cpu.bandwidth -1 -> 200000\n");
+    plan_fini(&s.plan);
+}
+
+static void bandwidth_below_what_a_child_holds_is_refused_on_v1_in_words(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    add_managed(&s, "/web", -1);
+    holds(add_group(&s, "/web/a", 0), KNOB_CPU_BANDWIDTH, 150000);
+    asks(&s, KNOB_CPU_BANDWIDTH, CORE);
+    assert_string_equal(planned(&s, text), "");
+    assert_string_equal(
+        refusal(&s),
+        "cpu.bandwidth 1.0 of /web is less than the 1.5 of /web/a below it (cgroup v1 refuses this)");
+    plan_fini(&s.plan);
+}
+
+static void a_burst_falls_before_the_quota_and_rises_after_it(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    struct plan_group *web = add_managed(&s, "/web", -1);
+    holds(web, KNOB_CPU_BANDWIDTH, 100000);
+    holds(web, KNOB_CPU_BURST, 50000);
+    asks(&s, KNOB_CPU_BANDWIDTH, CORE / 5);
+    asks(&s, KNOB_CPU_BURST, 10000);
+    assert_string_equal(planned(&s, text), "/web cpu.burst 50000 -> 10000\n"
+                                           "/web cpu.bandwidth 100000 -> 20000\n");
+    s.quota.settings[0].value = 2 * CORE;
+    s.quota.settings[1].value = 150000;
+    assert_string_equal(planned(&s, text), "/web cpu.bandwidth 100000 -> 200000\n"
+                                           "/web cpu.burst 50000 -> 150000\n");
+    s.quota.settings[1].value = 250000;
+    planned(&s, text);
+    assert_string_equal(
+        refusal(&s),
+        "cpu.burst 250ms of /web exceeds the 200ms that it may use per period (the kernel refuses this)");
+    plan_fini(&s.plan);
+}
+
+static void an_old_burst_makes_room_for_a_new_quota(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    holds(add_managed(&s, "/web", -1), KNOB_CPU_BURST, 50000);
+    asks(&s, KNOB_CPU_BANDWIDTH, CORE / 5);
+    assert_string_equal(planned(&s, text), "/web cpu.burst 50000 -> 20000\n"
+                                           "/web cpu.bandwidth -1 -> 20000\n");
+    plan_fini(&s.plan);
+}
+
+static void a_longer_period_dips_below_a_child_only_together_with_it(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    add_managed(&s, "/web", -1);
+    add_managed(&s, "/web/a", 0);
+    for (unsigned i = 0; i < 2; i++)
+        holds(&s.groups[i], KNOB_CPU_BANDWIDTH, 50000);
+    asks(&s, KNOB_CPU_BANDWIDTH, CORE / 2);
+    asks(&s, KNOB_CPU_PERIOD, 200000);
+    assert_string_equal(planned(&s, text), "/web/a cpu.period 100000 -> 200000\n"
+                                           "/web cpu.period 100000 -> 200000\n"
+                                           "/web cpu.bandwidth 50000 -> 100000\n"
+                                           "/web/a cpu.bandwidth 50000 -> 100000\n");
+    s.groups[1].managed = false; /* now nobody may touch the child */
+    assert_string_equal(planned(&s, text), "");
+    assert_true(str_starts(refusal(&s), "cpu.period of /web cannot change while /web/a holds as much"));
+    plan_fini(&s.plan);
+}
+
+static void quota_and_period_are_one_write_on_v2(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 2);
+    add_managed(&s, "/web", -1);
+    asks(&s, KNOB_CPU_BANDWIDTH, CORE / 2);
+    asks(&s, KNOB_CPU_PERIOD, 20000);
+    assert_string_equal(planned(&s, text), "/web cpu.bandwidth -1 -> 10000\n");
+    assert_int_equal(s.plan.rows[0].old_pair, 100000);
+    assert_int_equal(s.plan.rows[0].pair, 20000);
+    plan_fini(&s.plan);
+}
+
+static void bandwidth_too_small_for_the_kernel_is_refused(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 2);
+    add_managed(&s, "/web", -1);
+    asks(&s, KNOB_CPU_BANDWIDTH, CORE / 200); /* 500 us of 100 ms; the kernel's least is 1000 us */
+    assert_string_equal(planned(&s, text), "");
+    assert_true(str_starts(refusal(&s), "cpu.bandwidth of /web: the kernel does not take 500 microseconds"));
+    plan_fini(&s.plan);
+}
+
+static void groups_are_made_in_every_hierarchy_parents_first(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    s.host.count = 2; /* cpu and memory only */
+    for (unsigned id = 0; id < KNOB_N; id++)
+        if (s.support[id].hierarchy > MEMORY)
+            s.support[id] = (struct knob_support){-1, "not here"};
+    s.groups[s.count++] = (struct plan_group){.path = "/batch", .parent = -1, .missing = true};
+    s.groups[s.count++] = (struct plan_group){.path = "/batch/night",
+                                              .parent = 0,
+                                              .missing = true,
+                                              .masu_made = true,
+                                              .managed = true,
+                                              .quota = &s.quota};
+    asks(&s, KNOB_CPU_BANDWIDTH, CORE);
+    assert_string_equal(planned(&s, text), "make /batch in 40\n"
+                                           "make /batch in 41\n"
+                                           "make /batch/night in 40\n"
+                                           "make /batch/night in 41\n"
+                                           "/batch/night cpu.bandwidth -1 -> 100000\n");
+    assert_int_equal(s.plan.rows[4].flags, PLAN_ROW_CREATED);
+    plan_fini(&s.plan);
+}
+
+static void controllers_are_enabled_above_groups_that_masu_makes(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 2);
+    struct plan_group *root = add_group(&s, "/", -1);
+    struct plan_group *batch = add_group(&s, "/batch", 0);
+    root->have.count = batch->have.count = 0;
+    root->populated = true;
+    batch->controllers = "memory";
+    s.groups[s.count++] = (struct plan_group){.path = "/batch/night",
+                                              .parent = 1,
+                                              .missing = true,
+                                              .masu_made = true,
+                                              .managed = true,
+                                              .quota = &s.quota};
+    asks(&s, KNOB_CPU_WEIGHT, 50);
+    asks(&s, KNOB_MEMORY_LIMIT, 64 * MIB);
+    assert_string_equal(planned(&s, text), "enable in / cpu\n"
+                                           "enable in /batch cpu\n"
+                                           "enable in /batch memory\n"
+                                           "make /batch/night in 40\n"
+                                           "/batch/night memory.limit -1 -> 67108864\n"
+                                           "/batch/night cpu.weight 100 -> 50\n");
+    batch->populated = true; /* "+cpu" would silently turn it threaded */
+    assert_string_equal(planned(&s, text), "make /batch/night in 40\n");
+    assert_string_equal(
+        refusal(&s),
+        "/batch/night has no cpu controller: /batch has processes, so it cannot enable it for its "
+        "children");
+    plan_fini(&s.plan);
+}
+
+static void a_container_without_the_controller_is_refused_on_v2(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 2);
+    add_group(&s, "/", -1);
+    struct plan_group *web = add_managed(&s, "/web", 0);
+    web->controllers = "memory pids";
+    asks(&s, KNOB_IO_READ, 1000000);
+    s.quota.unsupported_warn = true;
+    assert_string_equal(planned(&s, text), "");
+    assert_string_equal(
+        refusal(&s),
+        "/web has no io controller: cgroup.subtree_control of / does not list it, and masu enables "
+        "controllers only for groups that it makes");
+    assert_true(s.plan.refusals[0].warn_only);
+    plan_fini(&s.plan);
+}
+
+static void what_this_kernel_lacks_is_refused_with_its_reason(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    add_managed(&s, "/web", -1);
+    s.support[KNOB_CPU_BURST] = (struct knob_support){-1, "this kernel has no CPU burst"};
+    asks(&s, KNOB_CPU_BURST, 1000);
+    asks(&s, KNOB_PIDS, 10);
+    assert_string_equal(planned(&s, text), "/web pids -1 -> 10\n"); /* the rest goes on */
+    assert_string_equal(refusal(&s), "cpu.burst: this kernel has no CPU burst");
+    assert_false(s.plan.refusals[0].warn_only);
+    plan_fini(&s.plan);
+}
+
+static void a_partition_is_refused_with_its_disk(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 2);
+    add_managed(&s, "/web", -1);
+    asks(&s, KNOB_IO_WRITE, 1000000);
+    (void)str_copy(s.quota.settings[0].device, sizeof s.quota.settings[0].device, "/dev/vda1");
+    assert_string_equal(planned(&s, text), "");
+    assert_string_equal(refusal(&s),
+                        "io.write of '/dev/vda1': a partition cannot be limited, use '/dev/vda'");
+    plan_fini(&s.plan);
+}
+
+static void a_v1_throttle_follows_the_processes_down(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    add_managed(&s, "/web", -1);
+    add_group(&s, "/web/init", 0)->populated = true;
+    add_group(&s, "/web/user", 0);
+    asks(&s, KNOB_IO_READ, 1000000);
+    assert_string_equal(planned(&s, text), "/web/init io.read -1 -> 1000000\n"
+                                           "/web io.read -1 -> 1000000\n");
+    assert_string_equal(plan_text(&s.plan, s.plan.rows[0].why_off),
+                        "quota 'web' (shop.yaml:11), pushed down from /web");
+    s.groups[2].populated = true;
+    assert_string_equal(planned(&s, text), "");
+    assert_string_equal(
+        refusal(&s),
+        "io.read of /web: cgroup v1 throttles each group by itself, and 2 groups from it on down "
+        "have processes; 'io: { per_leaf: true }' gives each of them the whole rate");
+    s.quota.io_per_leaf = true;
+    assert_string_equal(planned(&s, text), "/web/user io.read -1 -> 1000000\n"
+                                           "/web/init io.read -1 -> 1000000\n"
+                                           "/web io.read -1 -> 1000000\n");
+    plan_fini(&s.plan);
+}
+
+static void what_was_there_comes_back_when_a_key_goes(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    struct plan_group *web = add_managed(&s, "/web", -1);
+    holds(web, KNOB_PIDS, 200);
+    holds(web, KNOB_CPU_WEIGHT, 512);
+    holds(web, KNOB_IO_READ, 1000000);
+    found(web, KNOB_PIDS, 300);
+    found(web, KNOB_CPU_WEIGHT, 512);
+    found(web, KNOB_IO_READ, KNOB_UNLIMITED);
+    asks(&s, KNOB_MEMORY_LIMIT, KNOB_UNLIMITED);
+    assert_string_equal(planned(&s, text), "/web pids 200 -> 300\n"
+                                           "/web io.read 1000000 -> -1\n"
+                                           "forget /web cpu.weight\n");
+    assert_int_equal(s.plan.rows[0].flags, PLAN_ROW_RESTORE);
+    s.quota.release = RELEASE_KEEP;
+    assert_string_equal(planned(&s, text), "forget /web cpu.weight\nforget /web pids\nforget /web io.read\n");
+    s.quota.release = RELEASE_UNLIMITED;
+    assert_string_equal(planned(&s, text), "/web cpu.weight 512 -> 1024\n"
+                                           "/web pids 200 -> -1\n"
+                                           "/web io.read 1000000 -> -1\n");
+    plan_fini(&s.plan);
+}
+
+static void release_all_gives_back_whatever_the_policy_says(void **state)
+{
+    (void)state;
+    struct scene s;
+    char text[4096];
+    scene_init(&s, 1);
+    struct plan_group *web = add_managed(&s, "/web", -1);
+    holds(web, KNOB_MEMORY_LIMIT, 64 * MIB);
+    holds(web, KNOB_MEMORY_SWAP, 0);
+    found(web, KNOB_MEMORY_LIMIT, KNOB_UNLIMITED);
+    found(web, KNOB_MEMORY_SWAP, KNOB_UNLIMITED);
+    asks(&s, KNOB_MEMORY_LIMIT, 32 * MIB);
+    s.quota.release = RELEASE_KEEP;
+    s.input.release_all = true;
+    assert_string_equal(planned(&s, text), "/web memory.swap 0 -> -1\n"
+                                           "/web memory.limit 67108864 -> -1\n");
+    plan_fini(&s.plan);
+}
+
+static void wanted_is_what_the_kernel_would_store(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct knob_set wanted;
+    scene_init(&s, 1);
+    struct plan_group *web = add_managed(&s, "/web", -1);
+    holds(web, KNOB_CPU_PERIOD, 50000);
+    asks(&s, KNOB_CPU_BANDWIDTH, CORE * 3 / 2);
+    asks(&s, KNOB_CPU_WEIGHT, 50);
+    asks(&s, KNOB_MEMORY_LIMIT, 10000001);
+    assert_int_equal(plan_wanted(&s.input, web, &wanted), 0);
+    assert_int_equal(wanted.count, 3);
+    assert_int_equal(knob_set_get(&wanted, KNOB_CPU_BANDWIDTH, 0)->value, 75000);
+    assert_int_equal(knob_set_get(&wanted, KNOB_CPU_WEIGHT, 0)->value, 512);
+    assert_int_equal(knob_set_get(&wanted, KNOB_MEMORY_LIMIT, 0)->value, 9998336);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_kernel_already_holds_is_not_written),
+        cmocka_unit_test(a_row_names_its_group_and_the_line_of_the_policy),
+        cmocka_unit_test(memory_and_swap_move_together_on_v1),
+        cmocka_unit_test(swap_alone_is_refused_on_v1_and_fine_on_v2),
+        cmocka_unit_test(a_limit_below_what_is_used_is_a_shrink),
+        cmocka_unit_test(bandwidth_widens_top_down_and_narrows_bottom_up),
+        cmocka_unit_test(bandwidth_above_an_ancestors_is_refused_on_v1_in_words),
+        cmocka_unit_test(bandwidth_below_what_a_child_holds_is_refused_on_v1_in_words),
+        cmocka_unit_test(a_burst_falls_before_the_quota_and_rises_after_it),
+        cmocka_unit_test(an_old_burst_makes_room_for_a_new_quota),
+        cmocka_unit_test(a_longer_period_dips_below_a_child_only_together_with_it),
+        cmocka_unit_test(quota_and_period_are_one_write_on_v2),
+        cmocka_unit_test(bandwidth_too_small_for_the_kernel_is_refused),
+        cmocka_unit_test(groups_are_made_in_every_hierarchy_parents_first),
+        cmocka_unit_test(controllers_are_enabled_above_groups_that_masu_makes),
+        cmocka_unit_test(a_container_without_the_controller_is_refused_on_v2),
+        cmocka_unit_test(what_this_kernel_lacks_is_refused_with_its_reason),
+        cmocka_unit_test(a_partition_is_refused_with_its_disk),
+        cmocka_unit_test(a_v1_throttle_follows_the_processes_down),
+        cmocka_unit_test(what_was_there_comes_back_when_a_key_goes),
+        cmocka_unit_test(release_all_gives_back_whatever_the_policy_says),
+        cmocka_unit_test(wanted_is_what_the_kernel_would_store),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
