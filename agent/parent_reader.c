@@ -122,7 +122,8 @@ struct readers *readers_free(struct readers *readers)
 void readers_ask(struct readers *readers, const struct message_query *query, int answer_fd)
 {
     if (readers->stopping || readers->count == READERS_WAITING_MAX) {
-        log_warn("reader", "%u queries are waiting, refusing one more", readers->count);
+        if (!readers->stopping)
+            log_warn("reader", "%u queries are waiting, refusing one more", readers->count);
         fd_close(answer_fd);
         return;
     }
