@@ -114,7 +114,7 @@ bool glob_match_path(const char *pattern, const char *path)
 {
     struct span p = component(pattern), t = component(path);
     struct span star = {NULL, NULL}, star_text = {NULL, NULL};
-    if (*pattern != *path && !is_any_depth(p))
+    if ((*pattern == '/') != (*path == '/') && !is_any_depth(p))
         return false;
     while (!is_empty(t)) {
         if (is_any_depth(p)) {

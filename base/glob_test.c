@@ -46,6 +46,7 @@ static void stars_stop_at_slashes(void **state)
     assert_false(glob_match_path("/lxc/?", "/lxc//"));
     assert_true(glob_match_path("/*/web", "/lxc/web"));
     assert_false(glob_match_path("lxc/*", "/lxc/web"));
+    assert_true(glob_match_path("\\lxc/*", "lxc/web"));
     assert_true(glob_match_path("/", "/"));
     assert_false(glob_match_path("/", "/a"));
 }

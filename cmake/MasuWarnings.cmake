@@ -18,7 +18,8 @@ target_compile_options(masu_flags INTERFACE
   -fno-common
   $<$<BOOL:${MASU_WERROR}>:-Werror>
   $<$<BOOL:${MASU_HARDEN}>:-O2;-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2;-fstack-protector-strong;-fcf-protection>
-  $<$<BOOL:${MASU_COVERAGE}>:--coverage>)
+  $<$<BOOL:${MASU_COVERAGE}>:--coverage>
+  $<$<BOOL:${MASU_FUZZ}>:-fsanitize=fuzzer-no-link>)
 target_compile_definitions(masu_flags INTERFACE _GNU_SOURCE)
 target_include_directories(masu_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
 target_link_options(masu_flags INTERFACE
