@@ -75,6 +75,7 @@ static const struct {
     {"/default/redis/workers", IDENTITY_INNER, "cgroup", NULL, ""},
     {"/tools/box", IDENTITY_KNOWN, "runc", "box-by-hand", "box-by-hand"},
     {"/tools/box/inner", IDENTITY_INNER, "cgroup", NULL, ""},
+    {"/tools/box-2", IDENTITY_GROUP, "cgroup", "/tools/box-2", ""},
     {"/tools", IDENTITY_GROUP, "cgroup", "/tools", ""},
     {"/box", IDENTITY_GROUP, "cgroup", "/box", ""},
     {"/on-v2", IDENTITY_KNOWN, "runc", "on-v2", "on-v2"},
