@@ -408,15 +408,14 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
     return size * count;
 }
 
-char *http_get(struct daemon *d, const char *path, long *ret_status, size_t *ret_len)
+char *http_get_url(const char *socket, const char *url, long *ret_status, size_t *ret_len)
 {
-    char url[1024];
     struct buf body = BUF_NULL;
     *ret_status = 0;
-    str_format(url, sizeof url, "http://localhost%s", path);
     CURL *curl = curl_easy_init();
     assert_non_null(curl);
-    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, d->socket);
+    if (socket)
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -428,6 +427,13 @@ char *http_get(struct daemon *d, const char *path, long *ret_status, size_t *ret
         *ret_len = body.len;
     char *text = buf_take(&body);
     return text ? text : strdup("");
+}
+
+char *http_get(struct daemon *d, const char *path, long *ret_status, size_t *ret_len)
+{
+    char url[4096];
+    str_format(url, sizeof url, "http://localhost%s", path);
+    return http_get_url(d->socket, url, ret_status, ret_len);
 }
 
 json_t *api(struct daemon *d, const char *path)

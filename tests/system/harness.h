@@ -41,6 +41,8 @@ json_t *masu_json(struct daemon *d, int *ret_code, ...);
 json_t *container(struct daemon *d, const char *path);
 /* GET of an API path over the unix socket; *ret_status; body to the heap. */
 char *http_get(struct daemon *d, const char *path, long *ret_status, size_t *ret_len);
+/* GET of a whole address, through @socket when it is not NULL. */
+char *http_get_url(const char *socket, const char *url, long *ret_status, size_t *ret_len);
 json_t *api(struct daemon *d, const char *path);
 
 /* A group below the root, in every hierarchy. @name "web" makes ROOT/web; the path is written to @ret_path.
