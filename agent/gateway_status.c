@@ -108,13 +108,11 @@ void route_status(struct exchange *exchange)
     struct utsname host;
     json_t *object = json_object();
 
-    bus_status_read(gateway->bus, &status);
+    bool known = bus_status_read(gateway->bus, &status) && status.mode < ARRAY_LEN(mode_names);
     if (uname(&host))
         memset(&host, 0, sizeof host);
     json_object_set_new(object, "version", json_string(MASU_VERSION));
-    json_object_set_new(
-        object, "mode",
-        json_string(status.mode < ARRAY_LEN(mode_names) ? mode_names[status.mode] : "unknown"));
+    json_object_set_new(object, "mode", known ? json_string(mode_names[status.mode]) : json_null());
     json_object_set_new(object, "sampler", json_text(status.sampler));
     json_object_set_new(object, "watch", json_text(status.watch));
     json_object_set_new(object, "interval", seconds(status.interval_ns));
