@@ -87,24 +87,6 @@ static void drop(struct watch_inotify *w, struct directory *d)
     free(d);
 }
 
-/* The directory and, after a rename, what is below it. */
-static void drop_below(struct watch_inotify *w, unsigned hierarchy, const char *path)
-{
-    size_t len = strlen(path);
-    bool found;
-    do {
-        size_t cursor = 0;
-        found = false;
-        for (const struct map_entry *entry; !found && (entry = map_next(&w->by_wd, &cursor));) {
-            struct directory *d = entry->value;
-            found = d->hierarchy == hierarchy && strncmp(d->path, path, len) == 0 &&
-                    (!d->path[len] || d->path[len] == '/');
-            if (found)
-                drop(w, d);
-        }
-    } while (found);
-}
-
 static int expect(struct watch_inotify *w, unsigned hierarchy, const char *path)
 {
     struct directory *d = directory_new(hierarchy, path);
@@ -146,7 +128,7 @@ static int keep(struct watch_inotify *w, unsigned hierarchy, const char *path, i
     struct directory *former = map_get_u64(&w->by_wd, (uint64_t)wd);
     if (former && former->hierarchy == hierarchy && strcmp(former->path, path) == 0)
         return 0;
-    if (former) { /* renamed: the kernel's watch stays */
+    if (former) { /* it moved with a renamed ancestor: the kernel's watch stays */
         struct place_key old = place(former->hierarchy, former->path);
         map_remove(&w->by_path, old.bytes, old.len);
         map_remove_u64(&w->by_wd, (uint64_t)wd);
@@ -254,9 +236,7 @@ static void report(struct watch_inotify *w, const struct inotify_event *event, w
     struct watch_change change = {.came = event->mask & (IN_CREATE | IN_MOVED_TO),
                                   .went = event->mask & (IN_DELETE | IN_MOVED_FROM),
                                   .moved = event->mask & (IN_MOVED_FROM | IN_MOVED_TO)};
-    if (change.went && change.moved)
-        drop_below(w, hierarchy, path);
-    else if (change.went)
+    if (change.went)
         inotify_remove_dir(&w->base, hierarchy, path);
     if (change.came)
         report_birth(w, hierarchy, path, change, fn, context);
