@@ -16,6 +16,7 @@ static void names(void **state)
     assert_true(glob_match_name("web-*", "web-"));
     assert_false(glob_match_name("web-*", "db-web-1"));
     assert_true(glob_match_name("*b*b", "abbb"));
+    assert_true(glob_match_name("*ab*cd", "xabyycd"));
     assert_true(glob_match_name("*", ""));
     assert_true(glob_match_name("w?b", "web"));
     assert_false(glob_match_name("w?b", "wb"));
