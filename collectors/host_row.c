@@ -16,6 +16,7 @@ enum { HOST_TEXT_SIZE = 262144, HOST_ROOT_MAX = 256 };
 
 #define USEC_PER_SEC UINT64_C(1000000)
 #define CORE_PPM UINT64_C(1000000)
+#define SECTOR_BYTES UINT64_C(512)
 
 /* One metric: a key's number, plus others, less one. Absent when any of them is. */
 struct host_term {
@@ -212,12 +213,45 @@ static void loadavg_take(struct host_row *h, struct row *row)
         row_set(row, METRIC_PIDS, tasks);
 }
 
-int host_row_read(struct host_row *h, struct row *row)
+/* "254 0 vda READS merged SECTORS ms WRITES merged SECTORS ms …", a sector being 512 bytes whatever the
+ * disk's is. */
+static void diskstats_take(struct host_row *h, struct block *block, struct row *row)
+{
+    struct {
+        uint64_t reads, read_sectors, writes, written_sectors;
+    } sum = {0}, disk;
+    uint32_t major, minor;
+    bool any = false;
+    if (text_read(h, "proc/diskstats") <= 0)
+        return;
+    for (char *save = NULL, *line = strtok_r(h->text, "\n", &save); line;
+         line = strtok_r(NULL, "\n", &save)) {
+        if (sscanf(
+                line, "%" SCNu32 " %" SCNu32 " %*s %" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64,
+                &major, &minor, &disk.reads, &disk.read_sectors, &disk.writes, &disk.written_sectors) != 6 ||
+            !block_is_disk(block, major, minor))
+            continue;
+        any = true;
+        sum.reads += disk.reads;
+        sum.read_sectors += disk.read_sectors;
+        sum.writes += disk.writes;
+        sum.written_sectors += disk.written_sectors;
+    }
+    if (!any)
+        return;
+    row_set(row, METRIC_IO_READS, sum.reads);
+    row_set(row, METRIC_IO_WRITES, sum.writes);
+    row_set(row, METRIC_IO_READ_BYTES, sum.read_sectors * SECTOR_BYTES);
+    row_set(row, METRIC_IO_WRITE_BYTES, sum.written_sectors * SECTOR_BYTES);
+}
+
+int host_row_read(struct host_row *h, struct block *block, struct row *row)
 {
     int error = stat_take(h, row);
     if (error)
         return error;
     loadavg_take(h, row);
+    diskstats_take(h, block, row);
     for (size_t i = 0; i < ARRAY_LEN(host_files); i++)
         file_take(h, i, row);
     return 0;

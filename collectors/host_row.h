@@ -5,6 +5,7 @@
  */
 
 #include "base/attrs.h"
+#include "collectors/block.h"
 #include "model/row.h"
 
 struct host_row; /* opaque */
@@ -15,4 +16,4 @@ struct host_row *host_row_free(struct host_row *h);
 
 /* Sets the metrics that /proc has; a file that is missing leaves its metrics unset. 0, or -errno when not
  * even /proc/stat can be read. */
-MUST_USE int host_row_read(struct host_row *h, struct row *row);
+MUST_USE int host_row_read(struct host_row *h, struct block *block, struct row *row);

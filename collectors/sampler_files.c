@@ -15,13 +15,13 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "collectors/block.h"
 #include "collectors/file_plan.h"
 #include "collectors/host_row.h"
 #include "collectors/sampler.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -29,7 +29,8 @@
 #include <unistd.h>
 
 enum {
-    FDS_RESERVED = 512, /* for everything else the process opens */
+    FDS_RESERVED = 512,      /* for everything else the process opens */
+    FDS_DEFAULT_MAX = 19456, /* three quarters of it as files hold 64 MiB of kernel memory */
     TEXT_SIZE = 65536,
     TEXT_SIZE_MAX = 4 << 20, /* io.stat of a host with tens of thousands of devices */
     RETRY_MAX_S = 60,
@@ -41,6 +42,7 @@ struct sampler {
     const struct cgroup_host *host; /* borrowed */
     struct file_plan plan;
     struct sampler_stats stats;
+    struct block *block;
     struct host_row *host_row;
     char *text;
     size_t text_size;
@@ -90,6 +92,15 @@ static bool error_is_absence(int error)
     return error == -ENOENT || error == -ENODEV || error == -ENOTDIR || error == -EOPNOTSUPP;
 }
 
+static unsigned default_budget(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= FDS_RESERVED)
+        return 0;
+    rlim_t budget = limit.rlim_cur - FDS_RESERVED;
+    return budget < FDS_DEFAULT_MAX ? (unsigned)budget : FDS_DEFAULT_MAX;
+}
+
 int sampler_open(const struct cgroup_host *host, unsigned fd_budget, const char *proc_root,
                  struct sampler **ret)
 {
@@ -97,15 +108,13 @@ int sampler_open(const struct cgroup_host *host, unsigned fd_budget, const char 
     if (!s)
         return -ENOMEM;
     s->host = host;
-    s->stats.fds_budget = fd_budget;
-    struct rlimit limit;
-    if (!fd_budget && getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > FDS_RESERVED)
-        s->stats.fds_budget = limit.rlim_cur > INT_MAX ? INT_MAX : (unsigned)(limit.rlim_cur - FDS_RESERVED);
+    s->stats.fds_budget = fd_budget ? fd_budget : default_budget();
     file_plan_make(host, &s->plan);
     s->text_size = TEXT_SIZE;
     s->text = malloc(s->text_size);
+    s->block = block_new(proc_root);
     s->host_row = host_row_new(proc_root);
-    if (!s->text || !s->host_row) {
+    if (!s->text || !s->block || !s->host_row) {
         sampler_close(s);
         return -ENOMEM;
     }
@@ -118,6 +127,7 @@ struct sampler *sampler_close(struct sampler *s)
     if (!s)
         return NULL;
     host_row_free(s->host_row);
+    block_free(s->block);
     free(s->text);
     free(s);
     return NULL;
@@ -230,7 +240,10 @@ static void file_take(const struct sampler *s, struct sampler_group *g, const st
                       size_t len, struct row *row)
 {
     uint64_t values[PARSE_KEYS_MAX];
-    const struct parse_keys keys = {.items = &s->plan.keys[file->first], .count = file->count};
+    const struct parse_keys keys = {.items = &s->plan.keys[file->first],
+                                    .count = file->count,
+                                    .counted = block_counted,
+                                    .context = s->block};
     uint64_t found = parse_text(file->form, s->text, len, &keys, &g->layouts[file->layout], values);
     for (unsigned i = 0; i < file->count; i++)
         if ((found >> i) & 1)
@@ -335,6 +348,7 @@ static void row_begin(const struct sampler *s, struct row *row)
 {
     row->mono_ns = clock_mono_ns();
     row->wall_ns = clock_wall_ns();
+    block_forget_old(s->block, row->mono_ns);
     for (unsigned id = 0; id < METRIC_N; id++)
         if ((s->plan.mask[id / 64] >> (id % 64)) & 1)
             row_unset(row, id);
@@ -356,7 +370,7 @@ int sampler_read(struct sampler *s, struct sampler_group *g, struct row *ret)
 int sampler_read_host(struct sampler *s, struct row *ret)
 {
     row_begin(s, ret);
-    return host_row_read(s->host_row, ret);
+    return host_row_read(s->host_row, s->block, ret);
 }
 
 struct sampler_stats sampler_stats(const struct sampler *s)

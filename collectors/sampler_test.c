@@ -220,6 +220,17 @@ static void blkio_without_a_throttle_rule_is_absent_not_zero(void **state)
     fixture_close(&f);
 }
 
+static void bytes_that_passed_a_logical_volume_are_counted_once(void **state)
+{
+    (void)state;
+    struct fixture f = {.host = CGROUP_HOST_NULL};
+    fixture_open(&f, KERNEL("v6.1-v2"), 0);
+    struct row row = read_path(f.sampler, "/on-lvm");
+    assert_int_equal(row.values[METRIC_IO_READ_BYTES], 4096);
+    assert_int_equal(row.values[METRIC_IO_WRITES], 2);
+    fixture_close(&f);
+}
+
 static void the_roots_memory_stat_is_never_read(void **state)
 {
     (void)state;
@@ -254,7 +265,11 @@ static void the_hosts_row_comes_from_proc(void **state)
         {METRIC_MEMORY_USAGE, (UINT64_C(480016) - UINT64_C(444200)) * 1024},
         {METRIC_MEMORY_SWAP, 0},
         {METRIC_PIDS, 55},
-        {METRIC_IO_READ_BYTES, ABSENT},
+        /* the disk only: not its partition, not what lies on it */
+        {METRIC_IO_READS, 143468},
+        {METRIC_IO_READ_BYTES, UINT64_C(10358178) * 512},
+        {METRIC_IO_WRITES, 41916},
+        {METRIC_IO_WRITE_BYTES, UINT64_C(6014608) * 512},
     };
     struct fixture f = {.host = CGROUP_HOST_NULL};
     struct row row = {.mono_ns = 0};
@@ -276,6 +291,7 @@ int main(void)
         cmocka_unit_test(metrics_of_netlink_and_of_the_agent_are_left_as_they_are),
         cmocka_unit_test(a_group_in_one_hierarchy_only_has_that_ones_numbers),
         cmocka_unit_test(blkio_without_a_throttle_rule_is_absent_not_zero),
+        cmocka_unit_test(bytes_that_passed_a_logical_volume_are_counted_once),
         cmocka_unit_test(the_roots_memory_stat_is_never_read),
         cmocka_unit_test(a_path_that_is_nowhere_is_gone),
         cmocka_unit_test(the_hosts_row_comes_from_proc),
