@@ -1,7 +1,11 @@
 #include "cgroup/watch.h"
 #include "base/fs.h"
 #include "cgroup/watch_ops.h"
+#include <errno.h>
 #include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 int watch_open(const struct cgroup_host *host, uint32_t modified, int force, struct watch **ret)
 {
@@ -41,7 +45,43 @@ void watch_remove_dir(struct watch *watch, unsigned hierarchy, const char *path)
 
 int watch_drain(struct watch *watch, unsigned budget, watch_fn *fn, void *context)
 {
-    return watch->ops->drain(watch, budget, fn, context);
+    uint64_t pokes;
+    (void)!read(watch->poke, &pokes, sizeof pokes);
+    int r = watch->ops->drain(watch, budget, fn, context);
+    if (watch->ops->more(watch))
+        watch_poke(watch);
+    return r;
+}
+
+static int add_to_epoll(int epoll, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+int watch_init(struct watch *watch, int source)
+{
+    watch->source = source;
+    watch->poke = source < 0 ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    watch->fd = watch->poke < 0 ? -1 : epoll_create1(EPOLL_CLOEXEC);
+    if (source < 0)
+        return source;
+    if (watch->fd < 0)
+        return -errno;
+    int r = add_to_epoll(watch->fd, watch->source);
+    return r < 0 ? r : add_to_epoll(watch->fd, watch->poke);
+}
+
+void watch_fini(struct watch *watch)
+{
+    fd_close(watch->fd);
+    fd_close(watch->poke);
+    fd_close(watch->source);
+}
+
+void watch_poke(const struct watch *watch)
+{
+    (void)!write(watch->poke, &(uint64_t){1}, sizeof(uint64_t));
 }
 
 void watch_report_change(const struct watch *watch, unsigned hierarchy, const char *path,

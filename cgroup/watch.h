@@ -48,7 +48,6 @@ void watch_remove_dir(struct watch *watch, unsigned hierarchy, const char *path)
  * Takes at most @budget events off the kernel's queue and reports them; one may be reported as several. The
  * same birth may be reported twice, and a directory that came and went between two drains may be reported as
  * deleted only. A rename (v1) is a death, a birth and WATCH_OVERFLOW, since what is below moved along unseen.
- * The number taken, or -errno. When it equals @budget more may wait that watch_fd() does not announce again:
- * call once more.
+ * The number taken, or -errno. What is left keeps watch_fd() readable.
  */
 MUST_USE int watch_drain(struct watch *watch, unsigned budget, watch_fn *fn, void *context);

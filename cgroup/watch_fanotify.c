@@ -63,7 +63,7 @@ static void fanotify_close(struct watch *watch)
     forget_paths(w);
     for (unsigned i = 0; i < HIERARCHIES_MAX; i++)
         fd_close(w->mounts[i]);
-    fd_close(w->base.fd);
+    watch_fini(&w->base);
     free(w);
 }
 
@@ -197,7 +197,7 @@ static int fill(struct watch_fanotify *w)
         return 1;
     ssize_t n;
     do
-        n = read(w->base.fd, w->events, sizeof w->events);
+        n = read(w->base.source, w->events, sizeof w->events);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN ? 0 : -errno;
@@ -232,6 +232,12 @@ static int fanotify_drain(struct watch *watch, unsigned budget, watch_fn *fn, vo
     return (int)taken;
 }
 
+static bool fanotify_more(const struct watch *watch)
+{
+    const struct watch_fanotify *w = (const void *)watch;
+    return w->at < w->len;
+}
+
 static int mark(struct watch_fanotify *w, unsigned index)
 {
     int dirfd = w->base.host->hierarchies[index].dirfd;
@@ -243,7 +249,7 @@ static int mark(struct watch_fanotify *w, unsigned index)
     if (w->mounts[index] < 0 || fstatfs(w->mounts[index], &fs) < 0)
         return -errno;
     memcpy(&w->fsids[index], &fs.f_fsid, sizeof w->fsids[index]);
-    if (fanotify_mark(w->base.fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, dirfd, ".") < 0)
+    if (fanotify_mark(w->base.source, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, dirfd, ".") < 0)
         return -errno;
     return 0;
 }
@@ -253,17 +259,18 @@ int watch_fanotify_open(const struct cgroup_host *host, uint32_t modified, struc
     static const struct watch_ops ops = {.close = fanotify_close,
                                          .add_dir = fanotify_add_dir,
                                          .remove_dir = fanotify_remove_dir,
-                                         .drain = fanotify_drain};
+                                         .drain = fanotify_drain,
+                                         .more = fanotify_more};
     struct watch_fanotify *w = calloc(1, sizeof *w);
     if (!w)
         return -ENOMEM;
     w->base = (struct watch){.ops = &ops, .kind = WATCH_FANOTIFY, .host = host, .modified = modified};
     for (unsigned i = 0; i < HIERARCHIES_MAX; i++)
         w->mounts[i] = -1;
-    w->base.fd =
+    int fd =
         fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DIR_FID | FAN_REPORT_NAME | FAN_CLOEXEC | FAN_NONBLOCK,
                       O_RDONLY | O_CLOEXEC);
-    int r = w->base.fd < 0 ? -errno : 0;
+    int r = watch_init(&w->base, fd < 0 ? -errno : fd);
     for (unsigned i = 0; r == 0 && i < host->count; i++)
         r = mark(w, i);
     if (r < 0) {

@@ -1,8 +1,7 @@
 /*
  * One watch per directory. A directory born between the mkdir of its parent and the moment that parent is
  * watched makes no event, so each directory is read once after its watch stands, and what is found unwatched
- * is reported as born (pending). An eventfd beside the inotify descriptor, both behind one epoll descriptor,
- * wakes the caller for those.
+ * is reported as born (pending).
  *
  * cgroupfs tells nothing to the watch of a directory that is removed (no IN_DELETE_SELF, no IN_IGNORED: 6.1
  * and 6.18); only the parent's watch does, so the dead watch is taken away by hand or it would leak.
@@ -20,8 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -36,8 +33,7 @@ struct directory {
 };
 
 struct watch_inotify {
-    struct watch base; /* fd: the epoll descriptor */
-    int inotify, poke;
+    struct watch base;
     struct map by_wd;   /* struct directory, owned */
     struct map by_path; /* the same, by hierarchy and path */
     struct list pending;
@@ -83,7 +79,7 @@ static void drop(struct watch_inotify *w, struct directory *d)
     if (map_get(&w->by_path, key.bytes, key.len) == d)
         map_remove(&w->by_path, key.bytes, key.len);
     map_remove_u64(&w->by_wd, (uint64_t)d->wd);
-    inotify_rm_watch(w->inotify, d->wd);
+    inotify_rm_watch(w->base.source, d->wd);
     free(d);
 }
 
@@ -93,7 +89,7 @@ static int expect(struct watch_inotify *w, unsigned hierarchy, const char *path)
     if (!d)
         return -ENOMEM;
     if (list_empty(&w->pending))
-        (void)!write(w->poke, &(uint64_t){1}, sizeof(uint64_t));
+        watch_poke(&w->base);
     list_append(&w->pending, &d->pending);
     return 0;
 }
@@ -144,7 +140,7 @@ static int keep(struct watch_inotify *w, unsigned hierarchy, const char *path, i
     d->wd = wd;
     if (map_set_u64(&w->by_wd, (uint64_t)wd, d) < 0 || map_set(&w->by_path, key.bytes, key.len, d) < 0) {
         map_remove_u64(&w->by_wd, (uint64_t)wd);
-        inotify_rm_watch(w->inotify, wd);
+        inotify_rm_watch(w->base.source, wd);
         free(d);
         return -ENOMEM;
     }
@@ -161,7 +157,7 @@ static int inotify_add_dir(struct watch *watch, unsigned hierarchy, const char *
     if (!str_format(full, sizeof full, "%s/%s", watch->host->hierarchies[hierarchy].mount,
                     cgroup_below(path)))
         return -ENAMETOOLONG;
-    int wd = inotify_add_watch(w->inotify, full, mask);
+    int wd = inotify_add_watch(w->base.source, full, mask);
     if (wd < 0)
         return -errno;
     return keep(w, hierarchy, path, wd);
@@ -186,9 +182,7 @@ static void inotify_close(struct watch *watch)
         free(entry->value);
     map_fini(&w->by_wd);
     map_fini(&w->by_path);
-    fd_close(w->inotify);
-    fd_close(w->poke);
-    fd_close(w->base.fd);
+    watch_fini(&w->base);
     free(w);
 }
 
@@ -251,7 +245,7 @@ static int fill(struct watch_inotify *w)
         return 1;
     ssize_t n;
     do
-        n = read(w->inotify, w->events, sizeof w->events);
+        n = read(w->base.source, w->events, sizeof w->events);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN ? 0 : -errno;
@@ -264,8 +258,6 @@ static int inotify_drain(struct watch *watch, unsigned budget, watch_fn *fn, voi
 {
     struct watch_inotify *w = CONTAINER_OF(watch, struct watch_inotify, base);
     unsigned taken = 0;
-    uint64_t pokes;
-    (void)!read(w->poke, &pokes, sizeof pokes);
     while (taken < budget) {
         if (report_pending(w, fn, context)) {
             taken++;
@@ -284,10 +276,10 @@ static int inotify_drain(struct watch *watch, unsigned budget, watch_fn *fn, voi
     return (int)taken;
 }
 
-static int add_to_epoll(int epoll, int fd)
+static bool inotify_more(const struct watch *watch)
 {
-    struct epoll_event event = {.events = EPOLLIN};
-    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+    const struct watch_inotify *w = (const void *)watch;
+    return w->at < w->len || !list_empty(&w->pending);
 }
 
 int watch_inotify_open(const struct cgroup_host *host, uint32_t modified, struct watch **ret)
@@ -295,20 +287,15 @@ int watch_inotify_open(const struct cgroup_host *host, uint32_t modified, struct
     static const struct watch_ops ops = {.close = inotify_close,
                                          .add_dir = inotify_add_dir,
                                          .remove_dir = inotify_remove_dir,
-                                         .drain = inotify_drain};
+                                         .drain = inotify_drain,
+                                         .more = inotify_more};
     struct watch_inotify *w = calloc(1, sizeof *w);
     if (!w)
         return -ENOMEM;
     w->base = (struct watch){.ops = &ops, .kind = WATCH_INOTIFY, .host = host, .modified = modified};
     list_init(&w->pending);
-    w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    w->poke = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    w->base.fd = epoll_create1(EPOLL_CLOEXEC);
-    int r = w->inotify < 0 || w->poke < 0 || w->base.fd < 0 ? -errno : 0;
-    if (r == 0)
-        r = add_to_epoll(w->base.fd, w->inotify);
-    if (r == 0)
-        r = add_to_epoll(w->base.fd, w->poke);
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    int r = watch_init(&w->base, fd < 0 ? -errno : fd);
     if (r < 0) {
         inotify_close(&w->base);
         return r;
