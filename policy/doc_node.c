@@ -90,8 +90,8 @@ struct place {
     const struct doc_node *node; /* NULL: about no key */
 };
 
-static void put_diag(const struct doc *doc, struct diags *diags, struct place place, const char *format,
-                     va_list args)
+static void PRINTF_LIKE(4, 0)
+    put_diag(const struct doc *doc, struct diags *diags, struct place place, const char *format, va_list args)
 {
     char text[DIAG_TEXT_MAX], key[DIAG_KEY_MAX];
     struct diag d;

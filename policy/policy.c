@@ -91,18 +91,6 @@ static void quota_fini(struct quota *quota)
     globs_fini(&quota->match.runtime);
 }
 
-static struct policy_loader *loader_new(struct diags *diags)
-{
-    struct policy_loader *loader = calloc(1, sizeof *loader);
-    if (!loader)
-        return NULL;
-    loader->diags = diags;
-    loader->groups = calloc(POLICY_GROUPS_MAX, sizeof *loader->groups);
-    if (!loader->groups)
-        loader->error = -ENOMEM;
-    return loader;
-}
-
 static void loader_free(struct policy_loader *loader)
 {
     for (unsigned i = 0; i < loader->draft_count; i++) {
@@ -113,9 +101,10 @@ static void loader_free(struct policy_loader *loader)
         doc_fini(loader->docs[i]);
         free(loader->docs[i]);
     }
+    for (unsigned i = 0; i < loader->group_count; i++)
+        free(loader->groups[i]);
     map_fini(&loader->draft_names);
     map_fini(&loader->group_paths);
-    free(loader->groups);
     free(loader);
 }
 
@@ -151,7 +140,7 @@ static int take(struct policy_loader *loader, struct file_list *files, struct po
         loader->drafts[policy.quota_count]->quota.match = (struct policy_match){0};
     }
     for (; policy.group_count < loader->group_count; policy.group_count++)
-        policy.groups[policy.group_count] = loader->groups[policy.group_count];
+        policy.groups[policy.group_count] = loader->groups[policy.group_count]->group;
     for (; policy.file_count < files->count; policy.file_count++)
         policy.files[policy.file_count] = files->items[policy.file_count];
     files->count = 0;
@@ -193,9 +182,10 @@ static void sort_diags(const struct file_list *files, struct diags *diags, size_
 static int load_files(struct file_list *files, struct policy *ret, struct diags *diags)
 {
     size_t first = diags->count, before = diags->count + diags->dropped;
-    struct policy_loader *loader = loader_new(diags);
+    struct policy_loader *loader = calloc(1, sizeof *loader);
     if (!loader)
         return -ENOMEM;
+    loader->diags = diags;
     bool whole = true;
     for (unsigned i = 0; i < files->count && loader->error == 0; i++)
         whole = load_file(loader, files->items[i]) && whole;

@@ -37,18 +37,20 @@ struct draft {
     } origins[QUOTA_SETTINGS_MAX]; /* of the settings */
 };
 
+struct group_draft {
+    struct policy_group group;
+    const struct doc *doc;
+    const struct doc_node *quota; /* where its quota is named; NULL when the name was refused */
+};
+
 struct policy_loader {
     struct diags *diags;
     struct doc *docs[POLICY_FILES_MAX]; /* heap */
     unsigned doc_count;
     struct draft *drafts[POLICY_QUOTAS_MAX]; /* heap, in order of precedence */
     unsigned draft_count;
-    struct policy_group *groups; /* heap, POLICY_GROUPS_MAX of them */
+    struct group_draft *groups[POLICY_GROUPS_MAX]; /* heap */
     unsigned group_count;
-    struct {
-        const struct doc *doc;
-        const struct doc_node *node; /* of the quota's name; NULL when it was refused */
-    } references[POLICY_GROUPS_MAX]; /* of the groups */
     struct map draft_names, group_paths;
     int error; /* -ENOMEM: the load is given up */
 };
@@ -73,8 +75,8 @@ void policy_refuse_key(struct policy_loader *loader, const struct doc *doc, cons
 struct reader {
     struct policy_loader *loader;
     const struct doc *doc;
-    struct draft *draft;        /* of the quota being read */
-    struct policy_group *group; /* being read */
+    struct draft *draft;       /* of the quota being read */
+    struct group_draft *group; /* being read */
 };
 
 /* A key of the language that is no limit. */

@@ -320,24 +320,22 @@ static const char *path_fault(const char *path)
 
 static void read_group_quota(struct reader *r, const struct doc_node *node)
 {
-    struct policy_loader *loader = r->loader;
     if (!reader_expect(r, node, DOC_SCALAR, "the name of a quota") || !name_ok(r, node, "quota", node->text))
         return;
-    str_copy(r->group->quota, sizeof r->group->quota, node->text);
-    loader->references[r->group - loader->groups].doc = r->doc;
-    loader->references[r->group - loader->groups].node = node;
+    str_copy(r->group->group.quota, sizeof r->group->group.quota, node->text);
+    r->group->quota = node;
 }
 
 static const struct key_row group_rows[] = {
     {"quota", read_group_quota},
 };
 
-static struct policy_group *add_group(struct reader *r, const struct doc_node *node)
+static struct group_draft *add_group(struct reader *r, const struct doc_node *node)
 {
     struct policy_loader *loader = r->loader;
     char found[DIAG_KEY_MAX];
     const char *fault = path_fault(node->key);
-    const struct policy_group *other = map_get_str(&loader->group_paths, node->key);
+    const struct group_draft *other = map_get_str(&loader->group_paths, node->key);
     if (fault) {
         doc_error_at_key(r->doc, loader->diags, node, "groups: found %s: %s",
                          doc_quote(node->key, found, sizeof found), fault);
@@ -345,22 +343,25 @@ static struct policy_group *add_group(struct reader *r, const struct doc_node *n
     }
     if (other) {
         doc_error_at_key(r->doc, loader->diags, node, "group %s stands already in %s:%u",
-                         doc_quote(node->key, found, sizeof found), other->file, other->line);
+                         doc_quote(node->key, found, sizeof found), other->group.file, other->group.line);
         return NULL;
     }
     if (loader->group_count == POLICY_GROUPS_MAX) {
         doc_error_at_key(r->doc, loader->diags, node, "more than %d groups", POLICY_GROUPS_MAX);
         return NULL;
     }
-    struct policy_group *group = &loader->groups[loader->group_count];
-    if (map_set_str(&loader->group_paths, node->key, group) < 0) {
+    struct group_draft *draft = calloc(1, sizeof *draft);
+    if (!draft || map_set_str(&loader->group_paths, node->key, draft) < 0) {
+        free(draft);
         loader->error = -ENOMEM;
         return NULL;
     }
-    loader->group_count++;
-    *group = (struct policy_group){.file = r->doc->file, .line = node->key_line};
-    str_copy(group->path, sizeof group->path, node->key);
-    return group;
+    draft->doc = r->doc;
+    draft->group.file = r->doc->file;
+    draft->group.line = node->key_line;
+    str_copy(draft->group.path, sizeof draft->group.path, node->key);
+    loader->groups[loader->group_count++] = draft;
+    return draft;
 }
 
 static void read_groups(struct reader *r, const struct doc_node *map)

@@ -53,6 +53,8 @@ static void inherit(struct policy_loader *loader, struct draft *child, const str
 static const char *nearest_quota(const struct policy_loader *loader, const char *name)
 {
     const char *names[POLICY_QUOTAS_MAX + 1];
+    if (loader->diags->count == DIAGS_MAX) /* nobody will read it */
+        return NULL;
     for (unsigned i = 0; i < loader->draft_count; i++)
         names[i] = loader->drafts[i]->quota.name;
     names[loader->draft_count] = NULL;
@@ -71,20 +73,23 @@ static void report_unknown(struct policy_loader *loader, const struct doc *doc, 
         doc_error(doc, loader->diags, node, "%s: no quota is named %s", node->key, found);
 }
 
+enum { CHAIN_SHOWN = 5 };
+
 /* "a → b → a", all of them failed. */
 static void report_cycle(struct policy_loader *loader, struct draft *begin)
 {
-    char chain[256];
+    char chain[CHAIN_SHOWN * (POLICY_NAME_MAX + 8)];
     size_t len = 0;
     struct draft *at = begin;
+    unsigned shown = 0;
     do {
-        if (len < sizeof chain)
+        if (shown++ < CHAIN_SHOWN)
             len += (size_t)snprintf(chain + len, sizeof chain - len, "%s → ", at->quota.name);
         at->state = DRAFT_FAILED;
         at = map_get_str(&loader->draft_names, at->extends->text);
     } while (at != begin);
-    doc_error(begin->doc, loader->diags, begin->extends, "extends: a circle: %s%s",
-              len < sizeof chain ? chain : "…", begin->quota.name);
+    doc_error(begin->doc, loader->diags, begin->extends, "extends: a circle: %s%s%s", chain,
+              shown > CHAIN_SHOWN ? "… → " : "", begin->quota.name);
 }
 
 /* Walks up to what is resolved, or has nothing above it, then down again; a chain may be as long as there are
@@ -184,9 +189,11 @@ static int compare_settings(const void *a, const void *b)
 
 static void check_groups(struct policy_loader *loader)
 {
-    for (unsigned i = 0; i < loader->group_count; i++)
-        if (loader->references[i].node && !map_get_str(&loader->draft_names, loader->groups[i].quota))
-            report_unknown(loader, loader->references[i].doc, loader->references[i].node);
+    for (unsigned i = 0; i < loader->group_count; i++) {
+        const struct group_draft *draft = loader->groups[i];
+        if (draft->quota && !map_get_str(&loader->draft_names, draft->group.quota))
+            report_unknown(loader, draft->doc, draft->quota);
+    }
 }
 
 void policy_resolve(struct policy_loader *loader)
