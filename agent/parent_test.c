@@ -81,11 +81,20 @@ static void core_on_peer(void *owner, enum role_id peer)
         send_plain(peer, MESSAGE_FOUND);
 }
 
-static void core_on_stop(void *owner)
+static struct loop_timer finishing;
+
+static void core_on_finished(void *owner)
 {
     (void)owner;
     tell("core stops\n");
     loop_stop(tiny->loop, 0);
+}
+
+/* It has something in flight, for which it needs the enforcer. */
+static void core_on_stop(void *owner)
+{
+    (void)owner;
+    loop_timer_arm_at(&finishing, clock_mono_ns() + 300 * NSEC_PER_MSEC);
 }
 
 static int tiny_core(struct role_context *context)
@@ -94,8 +103,12 @@ static int tiny_core(struct role_context *context)
         .on_message = core_on_message, .on_peer = core_on_peer, .on_stop = core_on_stop};
     tiny = context;
     role_handle(context, &handlers, NULL);
+    if (loop_timer_init(&finishing, context->loop, LOOP_NORMAL, core_on_finished, NULL) < 0)
+        return 1;
     core_on_peer(NULL, ROLE_ENFORCER);
-    return loop_run(context->loop);
+    int code = loop_run(context->loop);
+    loop_timer_fini(&finishing);
+    return code;
 }
 
 static void enforcer_on_message(void *owner, enum role_id from, struct channel_message *message)
