@@ -78,7 +78,7 @@ uint64_t bus_life(const struct bus_reader *reader);
 uint64_t bus_seek(struct bus_reader *reader, uint64_t sequence);
 enum { BUS_NONE = 0, BUS_FRAMES = 1, BUS_LAPPED = 2 };
 /* Appends whole frames (at most @limit bytes, at least one frame) to @out. BUS_NONE, BUS_FRAMES, BUS_LAPPED
-   (the reader was moved to the oldest frame; *ret_lost says how many it missed), or -ENOMEM. */
+   (the reader was moved to one of the older frames; *ret_lost says how many it missed), or -ENOMEM. */
 MUST_USE int bus_read(struct bus_reader *reader, size_t limit, struct buf *out, uint64_t *ret_lost);
 uint32_t bus_view_limit(const struct bus_reader *reader); /* slots at and beyond it were never used */
 /* A consistent copy of a live view. False when the slot is free, or its writer died amid a change. */

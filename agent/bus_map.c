@@ -1,6 +1,8 @@
 #include "agent/bus_map.h"
 
+#include "agent/build_id.h"
 #include "base/clock.h"
+#include "base/str.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,6 +26,7 @@ void bus_layout(struct bus_header *header, uint64_t ring_bytes)
     header->metrics = METRIC_N;
     header->view_bytes = sizeof(struct bus_view_cell);
     header->status_bytes = sizeof(struct bus_status_cell);
+    str_copy(header->build_id, sizeof header->build_id, build_id);
     header->ring_bytes = ring;
     header->block_bytes = ring / BUS_MARKS > BUS_BLOCK_MIN ? ring / BUS_MARKS : BUS_BLOCK_MIN;
     header->status_offset = round_up(sizeof *header, 4096);
@@ -39,7 +42,8 @@ static bool bus_layout_is_ours(const struct bus_header *header, uint64_t file_by
     if (header->magic != BUS_MAGIC || header->ring_bytes > file_bytes)
         return false;
     bus_layout(&want, header->ring_bytes);
-    return header->version == want.version && header->metrics == want.metrics &&
+    return memcmp(header->build_id, want.build_id, sizeof want.build_id) == 0 &&
+           header->version == want.version && header->metrics == want.metrics &&
            header->view_bytes == want.view_bytes && header->status_bytes == want.status_bytes &&
            header->ring_bytes == want.ring_bytes && header->block_bytes == want.block_bytes &&
            header->ring_offset == want.ring_offset && want.total_bytes == file_bytes && header->life != 0;
@@ -125,12 +129,12 @@ static bool ring_place(const struct bus_map *map, uint64_t block, uint64_t head,
     return true;
 }
 
-static bool ring_first(const struct bus_map *map, struct bus_place *ret)
+bool bus_ring_first(const struct bus_map *map, uint64_t margin, struct bus_place *ret)
 {
     uint64_t head = atomic_load_explicit(&map->header->head, memory_order_acquire);
     uint64_t block_bytes = map->header->block_bytes;
 
-    for (uint64_t block = ring_oldest(map) / block_bytes; block <= head / block_bytes; block++)
+    for (uint64_t block = (ring_oldest(map) + margin) / block_bytes; block <= head / block_bytes; block++)
         if (ring_place(map, block, head, ret))
             return true;
     return false;
@@ -145,7 +149,7 @@ bool bus_ring_find(const struct bus_map *map, uint64_t sequence, struct bus_plac
     for (uint64_t block = head / block_bytes + 1; sequence > 0 && block-- > oldest;)
         if (ring_place(map, block, head, ret) && ret->sequence <= sequence)
             return true;
-    return ring_first(map, ret);
+    return bus_ring_first(map, 0, ret);
 }
 
 bool bus_ring_walk(const struct bus_map *map, uint64_t wanted, struct bus_place *place)
@@ -168,7 +172,7 @@ double bus_map_ring_seconds(const struct bus_map *map)
     uint64_t now_ns = clock_mono_ns();
     struct bus_place first;
 
-    if (!ring_first(map, &first) || now_ns < first.mono_ns + BUS_RATE_NS || head <= first.position)
+    if (!bus_ring_first(map, 0, &first) || now_ns < first.mono_ns + BUS_RATE_NS || head <= first.position)
         return 0;
     double per_s = (double)(head - first.position) * 1e9 / (double)(now_ns - first.mono_ns);
     return (double)map->header->ring_bytes / per_s;

@@ -36,7 +36,8 @@ struct bus_mark {
 struct bus_header {
     uint64_t magic;
     uint32_t version, metrics;
-    uint64_t view_bytes, status_bytes; /* these and the two above: the layout of this build */
+    uint64_t view_bytes, status_bytes;
+    char build_id[48];
     uint64_t life;
     uint64_t ring_bytes, block_bytes;
     uint64_t status_offset, views_offset, ring_offset, total_bytes;
@@ -86,6 +87,8 @@ void bus_ring_copy_out(const struct bus_map *map, uint64_t position, uint8_t *by
 /* Whether everything at and after @position, copied before this call, was whole. */
 bool bus_ring_was_whole(const struct bus_map *map, uint64_t position);
 struct bus_mark *bus_ring_mark(const struct bus_map *map, uint64_t block);
+/* The oldest marked frame that will still be held after @margin more bytes. False when there is none. */
+bool bus_ring_first(const struct bus_map *map, uint64_t margin, struct bus_place *ret);
 /* The newest marked frame whose sequence is at most @sequence, else the oldest one held. False when there is
  * none. */
 bool bus_ring_find(const struct bus_map *map, uint64_t sequence, struct bus_place *ret);

@@ -92,8 +92,15 @@ static size_t whole_frames(const uint8_t *bytes, size_t len, uint64_t *next_sequ
 static int lapped(struct bus_reader *reader, uint64_t *ret_lost)
 {
     uint64_t expected = reader->next_sequence;
+    struct bus_place place;
 
-    bus_seek(reader, 0);
+    /* The very oldest frame would be overwritten again before it is copied. */
+    if (bus_ring_first(&reader->map, reader->map.header->ring_bytes / 4, &place)) {
+        reader->position = place.position;
+        reader->next_sequence = place.sequence;
+    } else {
+        seek_head(reader);
+    }
     *ret_lost = expected > 0 && reader->next_sequence > expected ? reader->next_sequence - expected : 0;
     return BUS_LAPPED;
 }
