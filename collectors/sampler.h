@@ -28,7 +28,9 @@ MUST_USE int sampler_group_open(struct sampler *sampler, const char *path, struc
 struct sampler_group *sampler_group_close(struct sampler *sampler, struct sampler_group *group);
 
 /* Fills every file-born metric of *ret (LINK and AGENT ones are left as they are) and its times. 0,
-   GROUP_GONE when the group is in no hierarchy any more, or -errno. */
+   GROUP_GONE when the group is in no hierarchy any more, or -errno. It follows the path: a group made anew
+   under it shows nothing at first, and is read some seconds later; who needs its numbers at once, or the two
+   lives apart, closes and opens. */
 MUST_USE int sampler_read(struct sampler *sampler, struct sampler_group *group, struct row *ret);
 /* The host's own row, from /proc: CPU time, memory in use (MemTotal - MemAvailable), MemTotal as
    memory_limit, PSI, the number of cores as cpu_limit, I/O of its disks. 0 or -errno. */
