@@ -261,7 +261,8 @@ struct subject *core_subject_at(const struct core *core, const char *path)
     return group ? group->owner : NULL;
 }
 
-/* A refusal is told once, not at each plan that meets it again. */
+/* A refusal is told once, not at each plan that meets it again, and not of a group that is still being made:
+   it may have appeared in one hierarchy and not yet in the next. */
 static void tell_refusals(struct core *core, const struct plan *plan)
 {
     for (uint32_t i = 0; i < plan->refusal_count; i++) {
@@ -269,7 +270,7 @@ static void tell_refusals(struct core *core, const struct plan *plan)
         const char *why = plan_text(plan, refusal->why_off);
         struct subject *subject = core_subject_at(core, plan_text(plan, refusal->path_off));
         uint64_t bit = UINT64_C(1) << ((map_hash(why, strlen(why)) + refusal->knob) % 64);
-        if (subject && (subject->refused & bit))
+        if (subject && (subject->settle_end_ns || (subject->refused & bit)))
             continue;
         core->refusals++;
         core_event(core, EVENT_REFUSED, subject, "%s", why);
