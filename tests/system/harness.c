@@ -275,11 +275,8 @@ void daemon_init(struct daemon *d, const char *name, const char *policy, const c
 
 static bool ready(void *argument)
 {
-    struct daemon *d = argument;
-    int code;
-    json_t *status = masu_json(d, &code, "status", NULL);
-    json_t *sampling = json_object_get(status, "sampling");
-    bool is = code == 0 && json_integer_value(json_object_get(sampling, "ticks")) >= 1;
+    json_t *status = api(argument, "/api/v1/status");
+    bool is = json_integer_value(json_object_get(json_object_get(status, "sampling"), "ticks")) >= 1;
     json_decref(status);
     return is;
 }

@@ -24,7 +24,7 @@ static const char policy[] =
 
 static pid_t role_pid(struct daemon *d, const char *role)
 {
-    json_t *status = masu_json(d, NULL, "status", NULL), *process;
+    json_t *status = api(d, "/api/v1/status"), *process;
     size_t i;
     pid_t pid = 0;
     json_array_foreach(json_object_get(status, "processes"), i,
