@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/str.h"
+#include "tests/bench/bench.h"
 #include "tests/system/harness.h"
 
 #include <dirent.h>
@@ -94,12 +95,6 @@ static void measure_use(struct daemon *d)
            cpu_s / seconds / GROUPS * 1e6, pss_kib / 1024);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* From before the first mkdir until the quota can be read, in milliseconds. */
 static double birth(struct daemon *d, unsigned number)
 {
@@ -131,7 +126,7 @@ static void measure_births(struct daemon *d)
             ms[count++] = one;
         usleep(50000);
     }
-    qsort(ms, count, sizeof *ms, by_value);
+    bench_sort(ms, count);
     printf("mkdir to quota in force, %u births beside %d sampled groups: p50 %.2f ms, p99 %.2f ms, worst "
            "%.2f ms (target p99 10)\n",
            count, GROUPS, ms[count / 2], ms[count * 99 / 100], ms[count - 1]);

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "collectors/file_plan.h"
 #include "collectors/sampler.h"
+#include "tests/bench/bench.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -16,7 +17,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { GROUPS_DEFAULT = 500, ROUNDS_DEFAULT = 15, NAME_MAX_LEN = 64, TEXT_SIZE = 65536 };
@@ -125,44 +125,24 @@ static unsigned raw_open(struct bench *b)
     return opened;
 }
 
-/* CPU time, not wall time: the machine may be shared. */
-static uint64_t cpu_ns(void)
-{
-    struct timespec used;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-    return (uint64_t)used.tv_sec * NSEC_PER_SEC + (uint64_t)used.tv_nsec;
-}
-
 static double raw_round(const struct bench *b)
 {
     static char text[TEXT_SIZE];
-    uint64_t begin = cpu_ns();
+    uint64_t begin = bench_cpu_ns();
     for (unsigned i = 0; i < b->groups * b->plan.file_count; i++)
         if (b->fds[i] >= 0 && pread(b->fds[i], text, sizeof text, 0) < 0)
             perror("pread");
-    return (double)(cpu_ns() - begin) / b->groups;
+    return (double)(bench_cpu_ns() - begin) / b->groups;
 }
 
 static double sampler_round(struct bench *b)
 {
     static struct row row;
-    uint64_t begin = cpu_ns();
+    uint64_t begin = bench_cpu_ns();
     for (unsigned i = 0; i < b->groups; i++)
         if (sampler_read(b->sampler, b->followed[i], &row) != 0)
             fprintf(stderr, "group %u could not be read\n", i);
-    return (double)(cpu_ns() - begin) / b->groups;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned count)
-{
-    qsort(values, count, sizeof values[0], by_value);
-    return values[count / 2];
+    return (double)(bench_cpu_ns() - begin) / b->groups;
 }
 
 static int followed_open(struct bench *b)
@@ -190,7 +170,7 @@ static int measure(struct bench *b)
             sampled[r] = sampler_round(b);
         }
         struct sampler_stats stats = sampler_stats(b->sampler);
-        double raw_ns = median(raw, b->rounds), sampler_ns = median(sampled, b->rounds);
+        double raw_ns = bench_median(raw, b->rounds), sampler_ns = bench_median(sampled, b->rounds);
         printf("groups %u, files per group %.1f, descriptors kept %u of %u\n", b->groups,
                (double)files / b->groups, stats.fds_kept, stats.fds_budget);
         printf("raw pread  %8.0f ns of CPU per group and tick\n", raw_ns);
