@@ -22,6 +22,7 @@ struct variant {
     struct list_link link;
     struct gateway_stream *stream;
     struct json_fields fields;
+    bool silent; /* ticks=off: events alone */
     struct list clients;
     struct evbuffer *tick; /* NULL: not begun */
     uint32_t slot;         /* the next to be encoded */
@@ -140,7 +141,8 @@ static void begin_tick(struct gateway_stream *stream)
             evbuffer_free(variant->tick);
         variant->tick = NULL;
         variant->slot = 0;
-        variant->comma = variant->done = false;
+        variant->comma = false;
+        variant->done = variant->silent;
     }
     stream->again = false;
     loop_job_start(&stream->job);
@@ -250,28 +252,30 @@ static void on_heartbeat(void *owner)
     loop_timer_arm_at(&stream->heartbeat, clock_mono_ns() + HEARTBEAT_NS);
 }
 
-static struct variant *variant_for(struct gateway_stream *stream, const struct json_fields *fields)
+static struct variant *variant_for(struct gateway_stream *stream, const struct json_fields *fields,
+                                   bool silent)
 {
     struct variant *variant;
 
     LIST_FOR_EACH(variant, &stream->variants, struct variant, link)
-        if (!memcmp(&variant->fields, fields, sizeof *fields))
+        if (variant->silent == silent && !memcmp(&variant->fields, fields, sizeof *fields))
             return variant;
     variant = calloc(1, sizeof *variant);
     if (!variant)
         return NULL;
     variant->stream = stream;
     variant->fields = *fields;
+    variant->silent = variant->done = silent;
     list_init(&variant->clients);
     list_append(&stream->variants, &variant->link);
     return variant;
 }
 
 static bool add_client(struct gateway_stream *stream, struct evhttp_request *request,
-                       const struct json_fields *fields)
+                       const struct json_fields *fields, bool silent)
 {
     struct client *client = calloc(1, sizeof *client);
-    struct variant *variant = client ? variant_for(stream, fields) : NULL;
+    struct variant *variant = client ? variant_for(stream, fields, silent) : NULL;
 
     if (!variant) {
         free(client);
@@ -291,13 +295,15 @@ void route_stream(struct exchange *exchange)
 {
     struct gateway_stream *stream = &exchange->gateway->stream;
     const char *text = exchange_query(exchange, "fields");
+    const char *ticks = exchange_query(exchange, "ticks");
     struct json_fields fields = JSON_FIELDS_ALL;
+    bool silent = ticks && !strcmp(ticks, "off");
 
     if (text && !json_fields_parse(text, &fields)) {
         reply_error(exchange->request, 400, "fields is '%.80s', expected members of a container", text);
         return;
     }
-    if (stream->client_count >= CLIENTS_MAX || !add_client(stream, exchange->request, &fields)) {
+    if (stream->client_count >= CLIENTS_MAX || !add_client(stream, exchange->request, &fields, silent)) {
         reply_error(exchange->request, 503, "too many clients read the stream");
         return;
     }

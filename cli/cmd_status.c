@@ -1,0 +1,192 @@
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/show.h"
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PATH "/api/v1/status"
+
+enum { RING_LEAST_S = 30 };
+
+static const char *user_name(double uid, char buf[static SHOW_MAX])
+{
+    const struct passwd *user = getpwuid((uid_t)uid);
+
+    if (user)
+        snprintf(buf, SHOW_MAX, "%s", user->pw_name);
+    else
+        snprintf(buf, SHOW_MAX, "%.0f", uid);
+    return buf;
+}
+
+static void put_process(struct table *table, const json_t *process, double now)
+{
+    char text[SHOW_MAX];
+    const json_t *pid = json_object_get(process, "pid");
+    double started = show_number(process, "started", 0), restarts = show_number(process, "restarts", 0);
+
+    table_put(table, PAINT_NONE, show_text(process, "role"));
+    table_put(table, json_is_integer(pid) ? PAINT_NONE : PAINT_RED,
+              json_is_integer(pid) ? show_count(pid, text) : "down");
+    table_put(table, PAINT_NONE, user_name(show_number(process, "uid", 0), text));
+    table_put(table, PAINT_NONE, started > 0 && json_is_integer(pid) ? show_age(now - started, text) : "-");
+    double cpu = show_number(process, "cpu", -1);
+    table_put(table, PAINT_NONE, cpu >= 0 ? show_seconds(cpu, text) : "-");
+    table_put(table, PAINT_NONE, show_bytes(json_object_get(process, "memory"), text));
+    table_printf(table, restarts > 0 ? PAINT_YELLOW : PAINT_NONE, "%.0f", restarts);
+}
+
+static void put_processes(struct buf *out, const json_t *status)
+{
+    static const struct table_column columns[] = {{"ROLE", false},   {"PID", true}, {"USER", false},
+                                                  {"UP", true},      {"CPU", true}, {"MEMORY", true},
+                                                  {"RESTARTS", true}};
+    struct table table;
+    const json_t *process;
+    size_t i;
+
+    table_init(&table, columns, ARRAY_LEN(columns));
+    json_array_foreach(json_object_get(status, "processes"), i, process)
+        put_process(&table, process, show_number(status, "now", 0));
+    table_render(&table, 0, 0, out);
+    table_fini(&table);
+}
+
+static void put_label(struct buf *out, const char *label)
+{
+    char padded[16];
+
+    snprintf(padded, sizeof padded, "  %-10s", label);
+    paint_put(out, PAINT_DIM, padded);
+}
+
+static void put_hierarchies(struct buf *out, const json_t *status)
+{
+    const json_t *hierarchy;
+    unsigned v1 = 0, v2 = 0;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "hierarchies"), i, hierarchy) *
+        (show_number(hierarchy, "version", 0) < 2 ? &v1 : &v2) += 1;
+    put_label(out, "mode");
+    const char *mode = show_text(status, "mode");
+    paint_put(out, PAINT_BOLD, *mode ? mode : "not known yet");
+    buf_printf(out, ": %u cgroup v1 %s, %s\n", v1, v1 == 1 ? "hierarchy" : "hierarchies",
+               v2 ? "cgroup v2" : "no cgroup v2");
+}
+
+static void put_sampling(struct buf *out, const json_t *status)
+{
+    char interval[SHOW_MAX], last[SHOW_MAX], longest[SHOW_MAX], turn[SHOW_MAX];
+
+    put_label(out, "sampling");
+    buf_printf(out, "%.0f groups every %s by %s; the last took %s, the longest %s, the longest turn %s\n",
+               show_number(status, "counts.groups", 0),
+               show_seconds(show_number(status, "interval", 0), interval), show_text(status, "sampler"),
+               show_seconds(show_number(status, "sampling.last", 0), last),
+               show_seconds(show_number(status, "sampling.longest", 0), longest),
+               show_seconds(show_number(status, "loop.longest_turn", 0), turn));
+    put_label(out, "births");
+    buf_printf(out, "seen by %s; %.0f rescans\n", show_text(status, "watch"),
+               show_number(status, "sampling.rescans", 0));
+}
+
+static void put_policy(struct buf *out, const json_t *status)
+{
+    char age[SHOW_MAX];
+    double loaded = show_number(status, "policy.loaded", 0);
+
+    put_label(out, "policy");
+    if (loaded > 0)
+        buf_printf(
+            out, "%.0f quotas, loaded %s ago; %.0f groups managed\n", show_number(status, "counts.quotas", 0),
+            show_age(show_number(status, "now", 0) - loaded, age), show_number(status, "counts.managed", 0));
+    else
+        buf_puts(out, "none loaded\n");
+    put_label(out, "limits");
+    buf_printf(out, "%s: %.0f plans, %.0f writes, %.0f failed, %.0f refused, %.0f drifts\n",
+               json_is_false(show_member(status, "enforce")) ? "observed only" : "enforced",
+               show_number(status, "enforcer.plans", 0), show_number(status, "enforcer.writes", 0),
+               show_number(status, "enforcer.failed", 0), show_number(status, "enforcer.refused", 0),
+               show_number(status, "enforcer.drift", 0));
+}
+
+static void warn(struct buf *out, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void warn(struct buf *out, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    paint_put(out, PAINT_YELLOW, "warning: ");
+    paint_put(out, PAINT_NONE, text);
+    buf_putc(out, '\n');
+}
+
+static void put_warnings(struct buf *out, const json_t *status)
+{
+    const json_t *process;
+    char text[SHOW_MAX];
+    double held = show_number(status, "bus.seconds", 0);
+    size_t i;
+
+    if (*show_text(status, "policy.error"))
+        warn(out, "the policy on disk was rejected, the last good one holds: %s",
+             show_text(status, "policy.error"));
+    if (json_is_false(json_object_get(status, "enforce")))
+        warn(out, "enforce is off: limits are planned, none is written");
+    json_array_foreach(json_object_get(status, "processes"), i,
+                       process) if (!json_is_integer(json_object_get(process, "pid")))
+        warn(out, "%s is not running", show_text(process, "role"));
+    if (held > 0 && held < RING_LEAST_S)
+        warn(out, "the bus holds %s of samples, less than %d s: raise bus.size", show_seconds(held, text),
+             RING_LEAST_S);
+    if (show_number(status, "enforcer.failed", 0) > 0)
+        warn(out, "%.0f limits could not be written; see masu events",
+             show_number(status, "enforcer.failed", 0));
+    if (show_number(status, "counts.too_long", 0) > 0)
+        warn(out, "%.0f groups have a path too long to be followed",
+             show_number(status, "counts.too_long", 0));
+    if (show_number(status, "sampling.overflows", 0) > 0)
+        warn(out, "the kernel's event queue overflowed %.0f times: births were noticed late",
+             show_number(status, "sampling.overflows", 0));
+}
+
+static int run(const struct args *args)
+{
+    struct buf out = BUF_NULL;
+    char age[SHOW_MAX];
+    json_t *status = client_get(PATH);
+
+    if (!status)
+        return EXIT_FAILED;
+    if (args->json)
+        return show_json(status);
+    paint_put(&out, PAINT_BOLD, "masu ");
+    paint_put(&out, PAINT_BOLD, show_text(status, "version"));
+    buf_puts(&out, " on ");
+    paint_put(&out, PAINT_NONE, show_text(status, "host"));
+    buf_printf(&out, " (Linux %s), up %s\n", show_text(status, "kernel"),
+               show_age(show_number(status, "now", 0) -
+                            show_number(status, "started", show_number(status, "now", 0)),
+                        age));
+    put_hierarchies(&out, status);
+    put_sampling(&out, status);
+    put_policy(&out, status);
+    buf_putc(&out, '\n');
+    put_processes(&out, status);
+    put_warnings(&out, status);
+    json_decref(status);
+    return show_buf(&out);
+}
+
+const struct command command_status = {
+    .name = "status",
+    .words = "",
+    .help = "Show how masu itself is: what it found on this host, what its processes use, what is wrong",
+    .run = run,
+};

@@ -1,0 +1,132 @@
+#include "cli/containers.h"
+#include "base/str.h"
+#include "cli/client.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char containers_fields[] = "path,name,runtime,kind,managed,populated,settling,quota,level,sample."
+                                 "metrics.cpu_limit,sample.metrics.memory_usage,"
+                                 "sample.metrics.memory_limit,sample.metrics.pids,sample.rates.cpu_usage,"
+                                 "sample.rates.cpu_periods,sample.rates."
+                                 "cpu_throttled_periods,sample.rates.io_read,sample.rates.io_write";
+
+const struct table_column container_columns[CONTAINER_CELLS] = {
+    {"CPU", true},   {"LIMIT", true},     {"THROTTLED", true}, {"MEMORY", true},
+    {"LIMIT", true}, {"USED", true},      {"READ", true},      {"WRITE", true},
+    {"TASKS", true}, {"PRESSURE", false}, {"QUOTA", false},
+};
+
+enum { PERCENT = 100, TIGHT_PERCENT = 80, FULL_PERCENT = 95 };
+
+bool container_stands_out(const json_t *container)
+{
+    return json_is_true(json_object_get(container, "managed")) ||
+           strcmp(show_text(container, "runtime"), "cgroup") != 0;
+}
+
+static void put_share(struct table *table, double part, double of)
+{
+    double percent = of > 0 ? part / of * PERCENT : -1;
+
+    if (percent < 0)
+        table_put(table, PAINT_DIM, "-");
+    else
+        table_printf(table,
+                     percent >= FULL_PERCENT    ? PAINT_RED
+                     : percent >= TIGHT_PERCENT ? PAINT_YELLOW
+                                                : PAINT_NONE,
+                     "%.0f%%", percent);
+}
+
+static void put_shown(struct table *table, const char *text)
+{
+    table_put(table, strcmp(text, "-") != 0 ? PAINT_NONE : PAINT_DIM, text);
+}
+
+void container_put_cells(struct table *table, const json_t *container)
+{
+    char text[SHOW_MAX];
+    const json_t *values = show_member(container, "sample.metrics"),
+                 *rates = show_member(container, "sample.rates");
+    const char *level = show_text(container, "level"), *quota = show_text(container, "quota");
+    double periods = show_number(rates, "cpu_periods", 0);
+
+    put_shown(table, show_cores(json_object_get(rates, "cpu_usage"), text));
+    put_shown(table, show_cores(json_object_get(values, "cpu_limit"), text));
+    put_share(table, show_number(rates, "cpu_throttled_periods", -1), periods);
+    put_shown(table, show_bytes(json_object_get(values, "memory_usage"), text));
+    put_shown(table, show_bytes(json_object_get(values, "memory_limit"), text));
+    put_share(table, show_number(values, "memory_usage", -1), show_number(values, "memory_limit", 0));
+    put_shown(table, show_rate(json_object_get(rates, "io_read"), text));
+    put_shown(table, show_rate(json_object_get(rates, "io_write"), text));
+    put_shown(table, show_count(json_object_get(values, "pids"), text));
+    table_put(table, paint_of_level(level), *level ? level : "-");
+    put_shown(table, *quota ? quota : "-");
+}
+
+static void say_several(const json_t *list, const char *given)
+{
+    const json_t *container;
+    size_t i;
+
+    fprintf(stderr, "masu: several containers are called '%s'; say which by its path:\n", given);
+    json_array_foreach(list, i, container) if (!strcmp(show_text(container, "name"), given))
+        fprintf(stderr, "  %s (%s)\n", show_text(container, "path"), show_text(container, "runtime"));
+}
+
+static void say_unknown(const json_t *list, const char *given)
+{
+    const char **names = calloc(json_array_size(list) * 2 + 1, sizeof *names);
+    const json_t *container;
+    size_t i, count = 0;
+
+    if (names)
+        json_array_foreach(list, i, container)
+        {
+            names[count++] = show_text(container, "name");
+            names[count++] = show_text(container, "path");
+        }
+    const char *near = names ? str_nearest(given, names) : NULL;
+    fprintf(stderr, "masu: there is no container '%s'%s%s%s\n", given, near ? "; did you mean '" : "",
+            near ? near : "", near ? "'?" : "");
+    free(names);
+}
+
+/* The path of the one that fits, or NULL with *ret_count telling how many names did. */
+static const char *find(const json_t *list, const char *given, unsigned *ret_count)
+{
+    const json_t *container;
+    const char *found = NULL;
+    size_t i;
+
+    *ret_count = 0;
+    json_array_foreach(list, i, container)
+    {
+        const char *path = show_text(container, "path");
+        if (!strcmp(path, given))
+            return path;
+        if (strcmp(show_text(container, "name"), given) != 0)
+            continue;
+        found = path;
+        ++*ret_count;
+    }
+    return *ret_count == 1 ? found : NULL;
+}
+
+bool container_resolve(const char *given, char *ret_path, size_t size)
+{
+    json_t *list = client_containers("path,name,runtime", NULL, 0);
+    unsigned count = 0;
+
+    if (!list)
+        return false;
+    const char *path = find(list, given, &count);
+    bool found = path && str_copy(ret_path, size, path);
+    if (!found && count > 1)
+        say_several(list, given);
+    else if (!found)
+        say_unknown(list, given);
+    json_decref(list);
+    return found;
+}

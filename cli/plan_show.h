@@ -1,0 +1,12 @@
+#pragma once
+/* A plan of the API as people read it. */
+
+#include "cli/show.h"
+#include <stdbool.h>
+
+struct plan_totals {
+    unsigned writes, groups, failed, refused;
+};
+
+/* Appends the rows by group, with their outcomes where there are some, and the refusals. */
+void plan_show(const json_t *plan, struct buf *out, struct plan_totals *ret);
