@@ -234,5 +234,5 @@ void core_enforcer_new(struct core *core)
     struct link_letter letter = {.type = MESSAGE_FOUND};
     core->found_known = false;
     if (role_send(core->role, ROLE_ENFORCER, &letter) != ROLE_SENT)
-        log_warn("limit", "the enforcer is not there, nothing is written until it is");
+        log_debug("limit", "the enforcer is not there yet, nothing is written until it is");
 }
