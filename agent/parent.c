@@ -215,6 +215,7 @@ int parent_run(const struct settings *settings, const struct spawn_files *files)
         return EXIT_FAILED;
     (void)umask(022);
     (void)signal(SIGPIPE, SIG_IGN);
+    spawn_set_oom_score(roles[ROLE_PARENT].oom_score_adj);
     parent_notify_init();
     house_init(house, files);
     int code = EXIT_FAILED;

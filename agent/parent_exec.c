@@ -87,8 +87,7 @@ static _Noreturn void become(const char *path, const struct event *event)
     (void)dup2(null, STDIN_FILENO);
     (void)dup2(STDERR_FILENO, STDOUT_FILENO); /* the log */
     (void)close_range(STDERR_FILENO + 1, ~0U, 0);
-    int r = fs_write_at(AT_FDCWD, "/proc/self/oom_score_adj", "0", 1);
-    (void)r;
+    spawn_set_oom_score(0);
     set_environment(event);
     (void)execl(path, path, (char *)NULL);
     log_error("exec", "cannot run '%s': %s", path, strerror(errno));

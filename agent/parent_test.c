@@ -22,6 +22,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,6 +279,33 @@ static void test_a_second_masud_is_refused_with_the_pid_of_the_first(void **stat
     (void)wait_role(stage, "core", 0);
 }
 
+static void assert_notified(int fd, const char *expected)
+{
+    char text[64] = "";
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&wait, 1, PATIENCE_S * 1000), 1);
+    assert_true(recv(fd, text, sizeof text - 1, 0) > 0);
+    assert_string_equal(text, expected);
+}
+
+static void test_the_service_manager_hears_of_ready_and_stopping(void **state)
+{
+    struct stage *stage = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    (void)str_format(address.sun_path, sizeof address.sun_path, "%s/notify.sock", stage->root);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    (void)kill(stage->masud, SIGTERM);
+    (void)end_of(stage->masud);
+    (void)setenv("NOTIFY_SOCKET", address.sun_path, 1);
+    stage->masud = masud_start(stage, NULL);
+    (void)unsetenv("NOTIFY_SOCKET");
+    assert_notified(fd, "READY=1");
+    (void)kill(stage->masud, SIGTERM);
+    assert_notified(fd, "STOPPING=1");
+    fd_close(fd);
+}
+
 static void assert_mode(const char *directory, const char *name, mode_t mode, uid_t uid)
 {
     char path[SETTING_PATH_MAX + 32];
@@ -345,6 +373,7 @@ int main(int argc, char **argv)
         STORY(test_sigterm_stops_core_before_those_it_needs_and_leaves_nothing),
         STORY(test_nothing_outlives_a_killed_masud_and_the_next_one_starts),
         STORY(test_a_second_masud_is_refused_with_the_pid_of_the_first),
+        STORY(test_the_service_manager_hears_of_ready_and_stopping),
         STORY(test_places_belong_to_whom_they_should),
         STORY(test_a_state_directory_that_masu_cannot_reach_is_told),
         cmocka_unit_test(test_waits_double_until_a_life_was_long_enough),

@@ -73,8 +73,7 @@ int spawn_user_find(const char *name, struct spawn_user *ret)
     return 0;
 }
 
-/* Raising it is always allowed, lowering only with SYS_RESOURCE: without, the role keeps the parent's. */
-static void set_oom_score(int score)
+void spawn_set_oom_score(int score)
 {
     char text[16];
     (void)snprintf(text, sizeof text, "%d", score);
@@ -171,7 +170,7 @@ static _Noreturn void become(const struct spawn *spawn)
         {drop_privileges, "drop privileges"},
         {execute, "execute its file"},
     };
-    set_oom_score(spawn->role->oom_score_adj);
+    spawn_set_oom_score(spawn->role->oom_score_adj);
     raise_file_limit();
     for (unsigned i = 0; i < ARRAY_LEN(steps); i++) {
         int r = steps[i].run(spawn);

@@ -22,6 +22,10 @@ struct spawn_user {
 /* The user of a role; NULL is root. 0, -ENOENT when there is none of that name, or -errno. */
 MUST_USE int spawn_user_find(const char *name, struct spawn_user *ret);
 
+/* Of the calling process. Raising it is always allowed, lowering only with SYS_RESOURCE: without, the old one
+ * stays. */
+void spawn_set_oom_score(int score);
+
 struct spawn {
     const struct role *role;
     struct spawn_user user;
