@@ -5,24 +5,24 @@
  * what stands together asks for which level. A sign alone never asks for more than low, because each of them
  * has a harmless cause:
  *
- *   time lost      a reader of files at the limit does its own reclaim, up to a third of its time on a fast
- * disk, and a writer waits for its own dirty pages, up to all of its time on a slow one; failing reclaim
- * dirty pages cannot be taken at once, so v1's medium and critical events are common then; refaults reading
- * the same large file in circles is refaults only; headroom       a heap of 90 % that does not move is what
- * its owner bought; growth         every start is growth.
+ * - time lost: a reader of files at the limit reclaims for itself, and a writer waits for its own dirty pages
+ *   (43 % and 64 % of the time, 64 MiB limit, Linux 6.18);
+ * - failing reclaim: dirty pages cannot be taken at once, so v1 sends medium and critical for a mere writer;
+ * - refaults: reading one large file in circles is refaults only;
+ * - headroom: a heap of 90 % that does not move is what its owner bought;
+ * - growth: every start is growth.
  *
  * Even two of them can be one cause. Time lost, failing reclaim and refaults all rise in a stream that
  * rewrites one file; so without much memory that reclaim cannot take (SQUEEZED) they count only as thrashing
- * looks: most of the time lost, refaults, and a reclaim that does *not* fail, for clean pages are easily
- * taken.
+ * looks: most of the time lost, refaults, and a reclaim that does not fail, for clean pages are easily taken.
  *
- * A swapless grower is killed within milliseconds of meeting its limit, while PSI, refaults and reclaim are
- * still near zero; it is known before only by how much is left and how fast it goes. These two are
- * independent, so they are the pair.
+ * A swapless grower is killed within 20 ms of meeting its limit, while PSI, refaults and reclaim are still
+ * near zero; before that it is known only by how much is left and how fast it goes. These two are independent
+ * of each other, so they are the pair. Who starts by taking nine tenths at once cannot be told from it.
  *
  * Slow signs have to last (2 s, 4 s); those of a grower count at once. Shares follow with a time constant of
- * 1 s, growth with 0.5 s, whatever the spacing of the steps. Numbers: facts of vmpressure (60/95), GLib
- * (70/100 ms per 2 s), oomd, lmkd.
+ * 1 s, growth with 0.2 s, whatever the spacing of the steps. Thresholds come from vmpressure (60/95 %), GLib
+ * (70 ms in 2 s), oomd and lmkd.
  */
 
 #include "base/attrs.h"
@@ -42,7 +42,7 @@
 enum {
     NO_PSI = 1 << 0,
     LOST = 1 << 1,      /* some time lost: 3.5 % */
-    TIME = 1 << 2,      /* much: 10 % when squeezed, 20 % where no limit is known, else 40 % */
+    TIME = 1 << 2,      /* much: 10 % when squeezed, 20 % where no limit is known, else 60 % */
     FULL = 1 << 3,      /* nobody ran, 20 % of the time */
     FULL_HALF = 1 << 4, /* 50 % */
     ACTIVE = 1 << 5,    /* reclaim is at work here */
@@ -66,7 +66,7 @@ static const struct {
     {LEVEL_CRITICAL, false, FULL | SQUEEZED | FAILING, 0},
     {LEVEL_CRITICAL, false, FULL | SQUEEZED | REFAULT, 0},
     {LEVEL_CRITICAL, false, FULL | FILLED, 0},
-    {LEVEL_CRITICAL, false, FULL_HALF | REFAULT, FAILING},
+    {LEVEL_CRITICAL, false, FULL_HALF | TIME | REFAULT, FAILING},
     {LEVEL_CRITICAL, false, FILLED | FAILED | NO_PSI, 0},
     {LEVEL_MEDIUM, true, FILLED | GROWING, 0},
     {LEVEL_MEDIUM, true, SOON | GROWING, 0},
@@ -191,7 +191,7 @@ static unsigned time_signs(const struct pressure_state *state, const struct pres
                            bool squeezed)
 {
     unsigned signs = 0;
-    double much = squeezed ? 0.10 : now->has_limit ? 0.40 : 0.20;
+    double much = squeezed ? 0.10 : now->has_limit ? 0.60 : 0.20;
     if (!now->has_psi)
         return NO_PSI;
     signs |= state->some >= 0.035 ? LOST : 0;

@@ -95,8 +95,8 @@ static void reading_files_all_day_stays_low(void **unused)
 static void reading_one_file_in_circles_from_a_fast_disk_stays_low(void **unused)
 {
     (void)unused;
-    static const struct second reading = {.some_permille = 330,
-                                          .full_permille = 330,
+    static const struct second reading = {.some_permille = 550,
+                                          .full_permille = 550,
                                           .refaults = 250000,
                                           .hits = 90000,
                                           .scanned = 500000,
