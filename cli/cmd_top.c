@@ -86,7 +86,7 @@ static void put_row(struct table *table, const json_t *container)
 
 static void put_host(struct buf *out, const json_t *list, size_t shown, const struct top *top)
 {
-    char cpu[SHOW_MAX], memory[SHOW_MAX], total[SHOW_MAX];
+    char cpu[SHOW_MAX], cores[SHOW_MAX], memory[SHOW_MAX], total[SHOW_MAX];
     const json_t *host = json_array_get(list, 0), *values = show_member(host, "sample.metrics");
     bool known = !strcmp(show_text(host, "kind"), "host");
 
@@ -94,7 +94,7 @@ static void put_host(struct buf *out, const json_t *list, size_t shown, const st
     if (known)
         buf_printf(out, "  %s of %s cores, %s of %s",
                    show_cores(show_member(host, "sample.rates.cpu_usage"), cpu),
-                   show_cores(json_object_get(values, "cpu_limit"), total),
+                   show_count(json_object_get(values, "cpu_limit"), cores),
                    show_bytes(json_object_get(values, "memory_usage"), memory),
                    show_bytes(json_object_get(values, "memory_limit"), total));
     buf_printf(out, "  %zu of %zu groups by %s", shown, json_array_size(list) - known, top->order->name);

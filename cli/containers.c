@@ -56,7 +56,7 @@ void container_put_cells(struct table *table, const json_t *container)
     put_shown(table, show_cores(json_object_get(values, "cpu_limit"), text));
     put_share(table, show_number(rates, "cpu_throttled_periods", -1), periods);
     put_shown(table, show_bytes(json_object_get(values, "memory_usage"), text));
-    put_shown(table, show_bytes(json_object_get(values, "memory_limit"), text));
+    put_shown(table, show_limit(json_object_get(values, "memory_limit"), text));
     put_share(table, show_number(values, "memory_usage", -1), show_number(values, "memory_limit", 0));
     put_shown(table, show_rate(json_object_get(rates, "io_read"), text));
     put_shown(table, show_rate(json_object_get(rates, "io_write"), text));
@@ -65,13 +65,21 @@ void container_put_cells(struct table *table, const json_t *container)
     put_shown(table, *quota ? quota : "-");
 }
 
-static void say_several(const json_t *list, const char *given)
+/* A name fits when it is the container's, and less well when it is the last part of its path. */
+static bool fits(const json_t *container, const char *given, bool by_last_part)
+{
+    const char *slash = strrchr(show_text(container, "path"), '/');
+
+    return by_last_part ? slash && !strcmp(slash + 1, given) : !strcmp(show_text(container, "name"), given);
+}
+
+static void say_several(const json_t *list, const char *given, bool by_last_part)
 {
     const json_t *container;
     size_t i;
 
     fprintf(stderr, "masu: several containers are called '%s'; say which by its path:\n", given);
-    json_array_foreach(list, i, container) if (!strcmp(show_text(container, "name"), given))
+    json_array_foreach(list, i, container) if (fits(container, given, by_last_part))
         fprintf(stderr, "  %s (%s)\n", show_text(container, "path"), show_text(container, "runtime"));
 }
 
@@ -93,38 +101,47 @@ static void say_unknown(const json_t *list, const char *given)
     free(names);
 }
 
-/* The path of the one that fits, or NULL with *ret_count telling how many names did. */
-static const char *find(const json_t *list, const char *given, unsigned *ret_count)
+/* How many fit; *ret_path is the path of the last of them, borrowed. */
+static unsigned count_fitting(const json_t *list, const char *given, bool by_last_part, const char **ret_path)
 {
     const json_t *container;
-    const char *found = NULL;
+    unsigned count = 0;
     size_t i;
 
-    *ret_count = 0;
-    json_array_foreach(list, i, container)
+    json_array_foreach(list, i, container) if (fits(container, given, by_last_part))
     {
-        const char *path = show_text(container, "path");
-        if (!strcmp(path, given))
-            return path;
-        if (strcmp(show_text(container, "name"), given) != 0)
-            continue;
-        found = path;
-        ++*ret_count;
+        *ret_path = show_text(container, "path");
+        count++;
     }
-    return *ret_count == 1 ? found : NULL;
+    return count;
+}
+
+static const char *find_path(const json_t *list, const char *given)
+{
+    const json_t *container;
+    size_t i;
+
+    json_array_foreach(list, i, container) if (!strcmp(show_text(container, "path"), given)) return show_text(
+        container, "path");
+    return NULL;
 }
 
 bool container_resolve(const char *given, char *ret_path, size_t size)
 {
     json_t *list = client_containers("path,name,runtime", NULL, 0);
-    unsigned count = 0;
+    bool by_last_part = false;
 
     if (!list)
         return false;
-    const char *path = find(list, given, &count);
-    bool found = path && str_copy(ret_path, size, path);
-    if (!found && count > 1)
-        say_several(list, given);
+    const char *path = find_path(list, given);
+    unsigned count = path ? 1 : count_fitting(list, given, false, &path);
+    if (!count && !strchr(given, '/')) {
+        by_last_part = true;
+        count = count_fitting(list, given, true, &path);
+    }
+    bool found = count == 1 && str_copy(ret_path, size, path);
+    if (count > 1)
+        say_several(list, given, by_last_part);
     else if (!found)
         say_unknown(list, given);
     json_decref(list);

@@ -9,8 +9,8 @@ extern const char containers_fields[];
 
 /* Whether a person would call it a container: a runtime knows it, or a quota holds there. */
 bool container_stands_out(const json_t *container);
-/* Finds the path of @given, a path or a name, and writes it to @ret_path. False after the reason was printed:
-   unknown (with the nearest name), or carried by several (listed). */
+/* Finds the path of @given, a path, a name or the last part of a path, and writes it to @ret_path. False
+   after the reason was printed: unknown (with the nearest name), or carried by several (listed). */
 bool container_resolve(const char *given, char *ret_path, size_t size);
 
 /* The cells that top and tree share: CPU, its limit, time throttled, memory, its limit, share used, reads,

@@ -1,10 +1,25 @@
 #include "cli/plan_show.h"
+#include "base/str.h"
+#include "model/knob.h"
 #include <string.h>
 
-/* "memory limit unlimited → 2GiB": the label and the change stand in columns. */
-static const char *change_of(const json_t *row)
+enum { LABEL_WIDTH = 16 };
+
+/* "memory limit unlimited → 2GiB": what is limited and how it changes stand in columns. */
+static void put_change(struct buf *out, const json_t *row, enum paint paint)
 {
-    return show_text(row, "text");
+    char label[64];
+    const char *text = show_text(row, "text");
+    int id = knob_find(show_text(row, "knob"));
+    size_t len = id >= 0 ? strlen(knobs[id].label) : 0;
+
+    if (!len || strncmp(text, knobs[id].label, len) != 0 || text[len] != ' ') {
+        paint_put(out, paint, text);
+        return;
+    }
+    str_format(label, sizeof label, "%-*s", LABEL_WIDTH, knobs[id].label);
+    paint_put(out, paint, label);
+    paint_put(out, paint, text + len + 1);
 }
 
 static void put_outcome(struct buf *out, const json_t *row)
@@ -34,7 +49,7 @@ static void put_row(struct buf *out, const json_t *row)
     const char *device = show_text(row, "device");
 
     buf_puts(out, "  ");
-    paint_put(out, is_write(row) ? PAINT_NONE : PAINT_DIM, change_of(row));
+    put_change(out, row, is_write(row) ? PAINT_NONE : PAINT_DIM);
     if (*device) {
         buf_puts(out, " on ");
         paint_put(out, PAINT_NONE, device);

@@ -20,33 +20,44 @@ static uint64_t whole(double value)
     return value <= 0 ? 0 : value >= 1.8e19 ? UINT64_MAX : (uint64_t)(value + 0.5);
 }
 
-/* Three digits: what changes every second need not be exact to the byte. */
-static double three_digits(double value)
+/* Three digits at most: what changes every second need not be exact to the byte, and columns stay calm. */
+static const char *live(double value, double step, const char *const units[], char buf[static SHOW_MAX])
 {
-    if (value < 1000)
-        return value;
-    double step = pow(10, floor(log10(value)) - 2);
-    return round(value / step) * step;
+    size_t unit = 0;
+
+    while (value >= 999.5 && units[unit + 1]) {
+        value /= step;
+        unit++;
+    }
+    str_format(buf, SHOW_MAX, "%.*f%s",
+               unit && value < 9.995   ? 2
+               : unit && value < 99.95 ? 1
+                                       : 0,
+               value, units[unit]);
+    return buf;
 }
 
 const char *show_bytes(const json_t *value, char buf[static SHOW_MAX])
 {
-    char text[UNITS_TEXT_MAX];
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", NULL};
 
-    if (!json_is_number(value))
-        return none(buf);
-    str_copy(buf, SHOW_MAX, units_format_bytes(whole(json_number_value(value)), text));
-    return buf;
+    return json_is_number(value) ? live(json_number_value(value), 1024, units, buf) : none(buf);
 }
 
 const char *show_rate(const json_t *bytes_per_s, char buf[static SHOW_MAX])
 {
+    static const char *const units[] = {"B/s", "kB/s", "MB/s", "GB/s", "TB/s", NULL};
+
+    return json_is_number(bytes_per_s) ? live(json_number_value(bytes_per_s), 1000, units, buf) : none(buf);
+}
+
+const char *show_limit(const json_t *bytes, char buf[static SHOW_MAX])
+{
     char text[UNITS_TEXT_MAX];
 
-    if (!json_is_number(bytes_per_s))
+    if (!json_is_number(bytes))
         return none(buf);
-    str_copy(buf, SHOW_MAX,
-             units_format_bytes_rate(whole(three_digits(json_number_value(bytes_per_s))), text));
+    str_copy(buf, SHOW_MAX, units_format_bytes(whole(json_number_value(bytes)), text));
     return buf;
 }
 
@@ -64,6 +75,15 @@ const char *show_count(const json_t *value, char buf[static SHOW_MAX])
         return none(buf);
     str_format(buf, SHOW_MAX, "%.0f", json_number_value(value));
     return buf;
+}
+
+/* Three digits, for units.h. */
+static double three_digits(double value)
+{
+    if (value < 1000)
+        return value;
+    double step = pow(10, floor(log10(value)) - 2);
+    return round(value / step) * step;
 }
 
 const char *show_seconds(double seconds, char buf[static SHOW_MAX])

@@ -8,8 +8,9 @@
 enum { SHOW_MAX = 48 };
 
 /* Each writes to buf and returns it; what is absent (NULL, null) is "-". */
-const char *show_bytes(const json_t *value, char buf[static SHOW_MAX]);
-const char *show_rate(const json_t *bytes_per_s, char buf[static SHOW_MAX]);
+const char *show_bytes(const json_t *value, char buf[static SHOW_MAX]);      /* three digits: "3.62MiB" */
+const char *show_rate(const json_t *bytes_per_s, char buf[static SHOW_MAX]); /* "4.10kB/s" */
+const char *show_limit(const json_t *bytes, char buf[static SHOW_MAX]); /* as a policy writes it: "64MiB" */
 const char *show_cores(const json_t *cores, char buf[static SHOW_MAX]);
 const char *show_count(const json_t *value, char buf[static SHOW_MAX]);
 const char *show_seconds(double seconds, char buf[static SHOW_MAX]); /* "2.1ms", "3h" */
