@@ -25,7 +25,7 @@ export class Instance {
       "interval: 1s",
       `paths: { state: ${this.dir}/state, run: ${this.dir}/run }`,
       `http: { listen: 127.0.0.1:${this.port} }`,
-      `scope: [ "${this.root}/**" ]`,
+      `scope: [ "${this.root}/*" ]`,
       `policy: [ ${this.dir}/policy.yaml ]`,
       "archive: { after: 3s, flush: 2s }", "",
     ].join("\n"));
