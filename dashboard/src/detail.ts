@@ -11,7 +11,7 @@ const spans: [string, number][] = [["5 min", 300], ["1 h", 3600], ["6 h", 21600]
 export class Detail {
   readonly element = el("div");
   private readonly head = el("div", { class: "bar" });
-  private readonly badge = el("span", { class: "level none" }, "none");
+  private readonly badge = el("span", { class: "badge none" }, "none");
   private readonly facts = el("span", { class: "soft" });
   private readonly limits = el("tbody");
   private readonly log = el("ul", { class: "events" });
@@ -51,7 +51,7 @@ export class Detail {
     this.missing.hidden = true;
     const now = c.sample?.time ?? Date.now() / 1000;
     for (const panel of this.panels) panel.add(c, now - this.span, now);
-    this.badge.className = `level ${c.level}`;
+    this.badge.className = `badge ${c.level}`;
     text(this.badge, c.level === "none" ? "no memory pressure" : `memory pressure: ${c.level}`);
     const parts = [c.runtime, c.path, c.quota ? `quota ${c.quota}` : "no quota", `here for ${format.age(now - c.born)}`];
     if (c.settling) parts.push("settling");

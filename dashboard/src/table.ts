@@ -92,8 +92,8 @@ const columns: Column[] = [
     show(c, cell) {
       if (!cell.firstChild) cell.append(el("span"));
       const badge = cell.firstChild as HTMLElement;
-      badge.className = `level ${c.level}`;
-      text(badge, c.level);
+      badge.className = `badge ${c.level}`;
+      text(badge, c.level === "none" ? "–" : c.level);
     },
   },
 ];
