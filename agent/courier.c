@@ -162,16 +162,16 @@ static void on_wake(void *owner, int fd, unsigned what UNUSED)
         drain(owner);
 }
 
-/* Where it is allowed, nothing of the courier is ever paged out: it speaks when memory is short. */
-static void stay_in_memory(void)
+/* The courier speaks when memory is short: nothing of it is paged out where that is allowed, else at least
+ * what waits to be told. */
+static void stay_in_memory(struct courier *courier)
 {
     struct rlimit limit;
+    bool unbounded = !getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur == RLIM_INFINITY;
 
-    if (getrlimit(RLIMIT_MEMLOCK, &limit))
+    if ((unbounded && !mlockall(MCL_CURRENT | MCL_FUTURE)) || !mlock(courier, sizeof *courier))
         return;
-    int flags = limit.rlim_cur == RLIM_INFINITY ? MCL_CURRENT | MCL_FUTURE : MCL_CURRENT;
-    if (mlockall(flags))
-        log_info("courier", "its memory cannot be locked (%s): going on without", strerror(errno));
+    log_info("courier", "its memory cannot be locked (%s): going on without", strerror(errno));
 }
 
 static int open_post(struct courier *courier)
@@ -211,7 +211,7 @@ static int courier_open(struct courier *courier, struct role_context *context)
         return r;
     role_handle(context, &handlers, courier);
     bus_seek(courier->bus, 0);
-    stay_in_memory();
+    stay_in_memory(courier);
     return 0;
 }
 
