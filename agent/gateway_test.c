@@ -1,7 +1,7 @@
 /* Stories of the gateway, told by its clients. */
 
 #include "agent/gateway_stage.h"
-#include "base/memfd.h"
+#include "base/fs.h"
 #include "base/str.h"
 #include <poll.h>
 #include <setjmp.h>
@@ -351,6 +351,29 @@ static void the_front_page_may_load_nothing_from_elsewhere(void **state UNUSED)
     free(again);
 }
 
+static void the_handbook_names_every_route(void **state UNUSED)
+{
+    char *handbook;
+    size_t len, i;
+    const json_t *route;
+
+    assert_int_equal(fs_slurp(MASU_SOURCE_DIR "/docs/api.md", 1 << 20, &handbook, &len), 0);
+    json_t *answer = stage_body(stage_get("GET /api/v1"));
+    json_array_foreach(json_object_get(answer, "routes"), i, route)
+    {
+        char words[128], *end;
+        str_format(words, sizeof words, "`%s %s", json_string_value(json_object_get(route, "method")),
+                   json_string_value(json_object_get(route, "path")));
+        if ((end = strstr(words, "/{file}"))) /* the handbook shows what stands in it */
+            *end = '\0';
+        if (!strstr(handbook, words))
+            print_error("docs/api.md has no %s\n", words);
+        assert_non_null(strstr(handbook, words));
+    }
+    json_decref(answer);
+    free(handbook);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,6 +396,7 @@ int main(void)
         cmocka_unit_test(the_stream_tells_ticks_and_events),
         cmocka_unit_test(a_client_that_does_not_read_is_dropped),
         cmocka_unit_test(the_front_page_may_load_nothing_from_elsewhere),
+        cmocka_unit_test(the_handbook_names_every_route),
     };
     return cmocka_run_group_tests_name("gateway", tests, stage_open, stage_close);
 }

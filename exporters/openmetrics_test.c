@@ -180,6 +180,10 @@ static void the_accept_header_chooses_the_format(void **state UNUSED)
 /* Prometheus' own linter reads a page that has every metric of the table. */
 static void promtool_finds_nothing_to_say(void **state UNUSED)
 {
+    if (system("command -v promtool >/dev/null")) {
+        print_message("skipped: promtool is not installed\n");
+        skip();
+    }
     char file[] = "/tmp/masu-openmetrics-XXXXXX", command[128];
     struct openmetrics *page = openmetrics_new(OPENMETRICS_PROMETHEUS);
     struct view group = a_group("/lxc/web", "web", 1), host = a_group("/", "here", 1),
