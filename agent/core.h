@@ -82,6 +82,7 @@ struct subject {
     uint64_t level_since_wall_ns;
     struct notify notify;
     struct loop_watch notify_watches[NOTIFY_N];
+    struct loop_timer look_timer; /* the next look before the next tick, near the limit */
     bool notify_tried;
     bool fired[NOTIFY_N];
 };

@@ -66,6 +66,26 @@ static void tell_oom_kills(struct core *core, struct subject *subject, const str
                    kills == 1 ? "" : "es");
 }
 
+/* The next second may be too late for a container that nears its limit. */
+static void on_look_due(void *owner)
+{
+    struct subject *subject = owner;
+    struct core *core = subject->core;
+    if (core_sample_subject(core, subject))
+        core_flush(core);
+}
+
+static void look_again(struct core *core, struct subject *subject)
+{
+    uint64_t pause_ns = pressure_look_again_ns(&subject->pressure);
+    if (!pause_ns || !subject->group || pause_ns >= core->settings->interval_ns)
+        return;
+    if (!subject->look_timer.event &&
+        loop_timer_init(&subject->look_timer, core->loop, LOOP_URGENT, on_look_due, subject) < 0)
+        return;
+    loop_timer_arm_at(&subject->look_timer, loop_now_ns(core->loop) + pause_ns);
+}
+
 void core_pressure_step(struct core *core, struct subject *subject, const struct row *row)
 {
     char why[EVENT_TEXT_MAX];
@@ -73,7 +93,9 @@ void core_pressure_step(struct core *core, struct subject *subject, const struct
     memset(subject->fired, 0, sizeof subject->fired);
     tell_oom_kills(core, subject, &now);
     enum level before = subject->pressure.level;
-    if (!pressure_step(&subject->pressure, &rules, &now, why, sizeof why))
+    bool changed = pressure_step(&subject->pressure, &rules, &now, why, sizeof why);
+    look_again(core, subject);
+    if (!changed)
         return;
     subject->level_since_wall_ns = clock_wall_ns();
     core_event_level(core, subject, before, why);
@@ -135,6 +157,7 @@ void core_pressure_open(struct core *core, struct subject *subject)
 
 void core_pressure_close(struct subject *subject)
 {
+    loop_timer_fini(&subject->look_timer);
     for (unsigned i = 0; i < NOTIFY_N; i++)
         loop_watch_fini(&subject->notify_watches[i]);
     notify_close(&subject->notify);
