@@ -275,14 +275,16 @@ int journal_start_segment(struct journal *journal, const struct journal_segment 
     return 0;
 }
 
-/* The sequence of the last of the whole frames in @frames. */
-static uint64_t last_sequence_of(const struct buf *frames)
+/* The sequence of the last of the whole frames in @frames, @before when they have none. */
+static uint64_t last_sequence_of(const struct buf *frames, uint64_t before)
 {
     struct frame_header header = {0};
 
-    for (size_t at = 0; at < frames->len; at += frame_size(header.len))
+    for (size_t at = 0; at < frames->len; at += frame_size(header.len)) {
         memcpy(&header, frames->data + at, sizeof header);
-    return header.sequence;
+        before = header.sequence > 0 ? header.sequence : before;
+    }
+    return before;
 }
 
 int journal_append(struct journal *journal, const struct buf *frames)
@@ -303,7 +305,7 @@ int journal_append(struct journal *journal, const struct buf *frames)
         return -error;
     }
     journal->length += frames->len;
-    journal->last_sequence = last_sequence_of(frames);
+    journal->last_sequence = last_sequence_of(frames, journal->last_sequence);
     journal->dirty = true;
     return 0;
 }
