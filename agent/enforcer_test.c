@@ -438,7 +438,11 @@ static void page_cache_is_taken_back(void **state)
     char path[] = MASU_BINARY_DIR "/enforcer-test-XXXXXX";
     static char block[65536];
     int file = mkstemp(path);
-    assert_true(file >= 0);
+    if (file < 0) {
+        print_message("skipped: no disk under %s whose pages could be taken back\n", MASU_BINARY_DIR);
+        plan_fini(&plan);
+        skip();
+    }
     unlink(path);
     for (uint64_t at = 0; at < 32 * MIB; at += sizeof block)
         assert_int_equal(write(file, block, sizeof block), sizeof block);
