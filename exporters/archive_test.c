@@ -1,0 +1,476 @@
+#include "exporters/archive.h"
+
+#include "base/clock.h"
+#include "exporters/archive_disk.h"
+#include "exporters/eventlog.h"
+#include "exporters/graph.h"
+#include "exporters/history.h"
+#include "exporters/rrd_file.h"
+#include <errno.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utime.h>
+
+#include <cmocka.h>
+
+/* A world of one core that publishes, and an archive that takes. Time is what the rows say, noon and on. */
+enum { NOON_S = 1795000000, LIFE = 9, WEB = 3, GIB = 1 << 30 };
+
+struct world {
+    char state_dir[64], files_dir[ARCHIVE_PATH_MAX];
+    struct archive_options options;
+    struct archive *archive;
+    struct buf frames;
+    uint64_t sequence, life;
+    uint64_t second; /* after noon */
+    struct row rows[8];
+};
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+static void open_archive(struct world *world)
+{
+    assert_int_equal(archive_open(&world->options, &world->archive), 0);
+}
+
+static int make_world(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+
+    if (!world)
+        return -1;
+    snprintf(world->state_dir, sizeof world->state_dir, "/tmp/masu-archive-test-XXXXXX");
+    if (!mkdtemp(world->state_dir))
+        return -1;
+    archive_files_dir(world->state_dir, world->files_dir);
+    world->options = (struct archive_options){.state_dir = world->state_dir,
+                                              .step_ns = 10 * NSEC_PER_SEC,
+                                              .after_ns = 60 * NSEC_PER_SEC,
+                                              .flush_ns = 60 * NSEC_PER_SEC,
+                                              .interval_ns = NSEC_PER_SEC,
+                                              .max_bytes = GIB,
+                                              .journal_max_bytes = 8 << 20};
+    world->life = LIFE;
+    world->sequence = 1;
+    open_archive(world);
+    *state = world;
+    return 0;
+}
+
+static int end_world(void **state)
+{
+    struct world *world = *state;
+
+    archive_close(world->archive);
+    buf_fini(&world->frames);
+    nftw(world->state_dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    free(world);
+    return 0;
+}
+
+static uint64_t now_wall_ns(const struct world *world)
+{
+    return (NOON_S + world->second) * NSEC_PER_SEC;
+}
+
+static uint64_t now_mono_ns(const struct world *world)
+{
+    return (1000 + world->second) * NSEC_PER_SEC;
+}
+
+static void born(struct world *world, uint32_t slot, const char *name, uint64_t cgroup_id)
+{
+    struct frame_born frame = {.slot = slot,
+                               .wall_ns = now_wall_ns(world),
+                               .mono_ns = now_mono_ns(world),
+                               .identity = {.runtime = "lxc"},
+                               .cgroup_ids = {cgroup_id}};
+
+    snprintf(frame.identity.path, sizeof frame.identity.path, "/lxc/%s", name);
+    snprintf(frame.identity.name, sizeof frame.identity.name, "%s", name);
+    frame_put_born(&world->frames, world->sequence++, &frame);
+    world->rows[slot] = (struct row){0};
+}
+
+static void gone(struct world *world, uint32_t slot)
+{
+    struct frame_gone frame = {slot, now_wall_ns(world), now_mono_ns(world)};
+
+    frame_put_gone(&world->frames, world->sequence++, &frame);
+}
+
+/* The slot used @cores since its last row. */
+static void sample(struct world *world, uint32_t slot, double cores)
+{
+    struct row row = world->rows[slot];
+
+    row.wall_ns = now_wall_ns(world);
+    row.mono_ns = now_mono_ns(world);
+    row_set(&row, METRIC_CPU_USAGE, row.values[METRIC_CPU_USAGE] + (uint64_t)(cores * 1e6));
+    row_set(&row, METRIC_MEMORY_USAGE, 1 << 20);
+    row_set(&row, METRIC_MEMORY_LIMIT, 2 << 20);
+    if (world->rows[slot].wall_ns == 0)
+        frame_put_keyframe(&world->frames, world->sequence++, slot, &row);
+    else
+        frame_put_delta(&world->frames, world->sequence++, slot, &world->rows[slot], &row);
+    world->rows[slot] = row;
+}
+
+static void deliver(struct world *world)
+{
+    archive_take(world->archive, world->life, &world->frames);
+    buf_clear(&world->frames);
+}
+
+static void tick(struct world *world)
+{
+    archive_tick(world->archive, now_mono_ns(world), now_wall_ns(world));
+}
+
+/* @seconds of one row a second, each delivered and ticked. */
+static void live(struct world *world, uint32_t slot, unsigned seconds, double cores)
+{
+    for (unsigned i = 0; i < seconds; i++) {
+        world->second++;
+        sample(world, slot, cores);
+        deliver(world);
+        tick(world);
+    }
+}
+
+static bool has_file(const struct world *world, const char *key)
+{
+    char path[RRD_PATH_MAX];
+
+    assert_true(rrd_file_path(world->files_dir, key, FOLD_AVERAGE, path));
+    return access(path, F_OK) == 0;
+}
+
+/* The history of a key's CPU usage, as the API tells it. */
+static json_t *history(const struct world *world, const char *key, int64_t from_s, int64_t to_s)
+{
+    struct history_query query = {world->files_dir, key, METRIC_CPU_USAGE, NOON_S + from_s, NOON_S + to_s};
+    struct buf text = BUF_NULL;
+    char why[128];
+
+    assert_int_equal(history_json(&query, &text, why, sizeof why), 0);
+    json_t *object = json_loads(text.data, 0, NULL);
+    assert_non_null(object);
+    buf_fini(&text);
+    return object;
+}
+
+/* The average of the step that ends @at_s after noon; -1 when null or absent. */
+static double average_at(const struct world *world, const char *key, int64_t at_s)
+{
+    json_t *object = history(world, key, at_s - 10, at_s), *point;
+    double value = -1;
+    size_t i;
+
+    json_array_foreach(json_object_get(object, "points"), i,
+                       point) if (json_integer_value(json_array_get(point, 0)) == NOON_S + at_s &&
+                                  json_is_number(json_array_get(point, 1))) value =
+        json_number_value(json_array_get(point, 1));
+    json_decref(object);
+    return value;
+}
+
+static void assert_near(double value, double expected)
+{
+    if (!(value > expected - 1e-5 && value < expected + 1e-5))
+        fail_msg("%g, expected %g", value, expected);
+}
+
+static void a_container_gets_files_once_it_lived_long_enough_and_loses_nothing(void **state)
+{
+    struct world *world = *state;
+
+    born(world, WEB, "web", 100);
+    sample(world, WEB, 0);
+    live(world, WEB, 55, 0.5);
+    assert_false(has_file(world, "lxc:web"));
+    live(world, WEB, 10, 0.5);
+    assert_true(has_file(world, "lxc:web"));
+    assert_near(average_at(world, "lxc:web", 10), 0.5);
+    assert_near(average_at(world, "lxc:web", 60), 0.5);
+}
+
+static void a_container_that_dies_young_leaves_no_file(void **state)
+{
+    struct world *world = *state;
+
+    born(world, WEB, "job", 100);
+    sample(world, WEB, 0);
+    live(world, WEB, 30, 0.5);
+    gone(world, WEB);
+    deliver(world);
+    for (unsigned i = 0; i < 100; i++) {
+        world->second++;
+        tick(world);
+    }
+    assert_false(has_file(world, "lxc:job"));
+    assert_int_equal(archive_stats(world->archive).subjects, 0);
+}
+
+static void a_recreated_container_goes_on_with_its_history(void **state)
+{
+    struct world *world = *state;
+
+    born(world, WEB, "web", 100);
+    sample(world, WEB, 0);
+    live(world, WEB, 70, 0.5);
+    gone(world, WEB);
+    world->second += 5;
+    born(world, WEB, "web", 101);
+    sample(world, WEB, 0);
+    live(world, WEB, 25, 2);
+    archive_flush(world->archive, "lxc:web");
+    assert_near(average_at(world, "lxc:web", 60), 0.5);
+    assert_near(average_at(world, "lxc:web", 90), 2);
+    assert_near(average_at(world, "lxc:web", 100), 2);
+}
+
+static void a_query_sees_the_newest_finished_step_at_once(void **state)
+{
+    struct world *world = *state;
+
+    born(world, WEB, "web", 100);
+    sample(world, WEB, 0);
+    live(world, WEB, 21, 0.25);
+    archive_flush(world->archive, "lxc:web");
+    assert_near(average_at(world, "lxc:web", 20), 0.25);
+    json_t *object = history(world, "lxc:web", 0, 20);
+    assert_string_equal(json_string_value(json_object_get(object, "metric")), "cpu_usage");
+    assert_string_equal(json_string_value(json_object_get(object, "unit")), "seconds");
+    assert_int_equal(json_integer_value(json_object_get(object, "step")), 10);
+    assert_true(json_is_array(json_object_get(object, "limit")));
+    json_decref(object);
+    object = history(world, "lxc:nobody", 0, 20);
+    assert_int_equal(json_array_size(json_object_get(object, "points")), 0);
+    json_decref(object);
+}
+
+static void two_living_subjects_of_one_key_are_kept_apart(void **state)
+{
+    struct world *world = *state;
+    struct frame_born other = {.slot = 4,
+                               .identity = {.path = "/nested/lxc/web", .name = "web", .runtime = "lxc"}};
+
+    born(world, WEB, "web", 100);
+    sample(world, WEB, 0);
+    frame_put_born(&world->frames, world->sequence++, &other);
+    sample(world, 4, 0);
+    for (unsigned i = 0; i < 70; i++) {
+        world->second++;
+        sample(world, WEB, 0.5);
+        sample(world, 4, 2);
+        deliver(world);
+        tick(world);
+    }
+    assert_string_equal(archive_key_of_path(world->archive, "/lxc/web"), "lxc:web");
+    const char *key = archive_key_of_path(world->archive, "/nested/lxc/web");
+    assert_string_equal(key, "lxc:web /nested/lxc/web");
+    assert_near(average_at(world, "lxc:web", 30), 0.5);
+    assert_near(average_at(world, key, 30), 2);
+}
+
+/* Everything since the last flush is folded again from the journal, whatever segment it is in. */
+static void a_killed_archiver_takes_up_where_the_journal_ends(void **state)
+{
+    struct world *world = *state;
+    int status;
+
+    world->options.flush_ns = 3600 * NSEC_PER_SEC;
+    archive_close(world->archive);
+    pid_t pid = fork();
+    if (pid == 0) {
+        open_archive(world);
+        born(world, WEB, "web", 100);
+        sample(world, WEB, 0);
+        live(world, WEB, 95, 0.5);
+        kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    open_archive(world);
+    assert_true(archive_stats(world->archive).frames_replayed >= 97);
+    assert_int_equal(archive_next_sequence(world->archive, LIFE), 98);
+    assert_int_equal(archive_next_sequence(world->archive, LIFE + 1), 0);
+    /* core goes on: its next frame is a delta to what the journal holds */
+    world->second = 95;
+    world->sequence = 98;
+    world->rows[WEB] = (struct row){.wall_ns = now_wall_ns(world), .mono_ns = now_mono_ns(world)};
+    row_set(&world->rows[WEB], METRIC_CPU_USAGE, 47500000);
+    row_set(&world->rows[WEB], METRIC_MEMORY_USAGE, 1 << 20);
+    row_set(&world->rows[WEB], METRIC_MEMORY_LIMIT, 2 << 20);
+    live(world, WEB, 6, 0.5);
+    archive_flush(world->archive, "lxc:web");
+    for (int64_t at = 10; at <= 100; at += 10)
+        assert_near(average_at(world, "lxc:web", at), 0.5);
+}
+
+static void a_new_segment_can_be_replayed_without_the_ones_before(void **state)
+{
+    struct world *world = *state;
+
+    world->options.journal_max_bytes = 1; /* every segment but the newest is dropped */
+    archive_close(world->archive);
+    open_archive(world);
+    born(world, WEB, "web", 100);
+    sample(world, WEB, 0);
+    live(world, WEB, 65, 0.5);
+    world->life++; /* masud was restarted: a new bus, a new segment */
+    world->sequence = 1;
+    born(world, WEB, "web", 100);
+    world->rows[WEB].wall_ns = 0;
+    sample(world, WEB, 0.5);
+    live(world, WEB, 45, 0.5);
+    archive_close(world->archive);
+    open_archive(world);
+    live(world, WEB, 10, 0.5);
+    archive_flush(world->archive, "lxc:web");
+    assert_near(average_at(world, "lxc:web", 110), 0.5);
+}
+
+static void what_the_bus_lost_is_a_gap_and_said(void **state)
+{
+    struct world *world = *state;
+    struct frame_born again = {.slot = WEB,
+                               .identity = {.path = "/lxc/web", .name = "web", .runtime = "lxc"}};
+    struct buf frames = BUF_NULL;
+    char text[ARCHIVE_TEXT_MAX];
+
+    born(world, WEB, "web", 100);
+    sample(world, WEB, 0);
+    live(world, WEB, 70, 0.5);
+    assert_false(archive_trouble(world->archive, text));
+    frame_put_born(&frames, 0, &again);
+    archive_lost(world->archive, LIFE, 500, &frames);
+    buf_fini(&frames);
+    assert_true(archive_trouble(world->archive, text));
+    assert_non_null(strstr(text, "500 frames"));
+    live(world, WEB, 10, 0.5); /* deltas whose base was lost: skipped, not guessed */
+    world->second += 60;
+    world->sequence += 500;
+    world->rows[WEB].wall_ns = 0;
+    sample(world, WEB, 0);
+    live(world, WEB, 20, 1);
+    archive_flush(world->archive, "lxc:web");
+    assert_near(average_at(world, "lxc:web", 60), 0.5);
+    assert_near(average_at(world, "lxc:web", 100), -1);
+    assert_near(average_at(world, "lxc:web", 150), 1);
+}
+
+static void events_are_kept_once_over_a_replay(void **state)
+{
+    struct world *world = *state;
+    struct event event = {.sequence = 5000, .type = EVENT_OOM_KILL, .path = "/lxc/web", .text = "killed"};
+    struct eventlog_list list;
+    char dir[ARCHIVE_PATH_MAX];
+
+    frame_put_event(&world->frames, world->sequence++, &event);
+    deliver(world);
+    archive_close(world->archive);
+    open_archive(world);
+    assert_int_equal(eventlog_read(archive_events_dir(world->state_dir, dir), 0, 10, &list), 0);
+    assert_int_equal(list.count, 1);
+    assert_string_equal(list.events[0].text, "killed");
+    eventlog_list_fini(&list);
+}
+
+static bool only_web_lives(void *owner, const char *key)
+{
+    (void)owner;
+    return strcmp(key, "lxc:web") == 0;
+}
+
+static void the_files_unused_for_longest_go_first_and_the_living_stay(void **state)
+{
+    static const char *const keys[] = {"lxc:old", "lxc:web", "lxc:new"};
+    struct world *world = *state;
+    struct archive_disk disk;
+    char path[RRD_PATH_MAX], why[RRD_WHY_MAX];
+    int64_t last_s;
+
+    for (unsigned i = 0; i < ARRAY_LEN(keys); i++)
+        for (int kind = 0; kind < FOLD_KINDS; kind++) {
+            struct utimbuf times = {.modtime = i == 1 ? 1000 : 100000 * (int64_t)(i + 1)};
+            assert_true(rrd_file_path(world->files_dir, keys[i], kind, path));
+            assert_int_equal(rrd_file_prepare(path, kind, 10, NOON_S, &last_s, why), RRD_FILE_OK);
+            assert_int_equal(utime(path, &times), 0);
+        }
+    assert_int_equal(archive_disk_trim(world->files_dir, GIB, only_web_lives, NULL, &disk), 0);
+    assert_int_equal(disk.removed, 0);
+    assert_int_equal(disk.files, 6);
+    assert_int_equal(archive_disk_trim(world->files_dir, disk.bytes - 1, only_web_lives, NULL, &disk), 0);
+    assert_int_equal(disk.removed, 1);
+    assert_false(has_file(world, "lxc:old"));
+    assert_true(has_file(world, "lxc:new"));
+    assert_int_equal(archive_disk_trim(world->files_dir, 1, only_web_lives, NULL, &disk), 0);
+    assert_true(has_file(world, "lxc:web"));
+    assert_false(has_file(world, "lxc:new"));
+}
+
+static void a_graph_is_a_picture_or_says_why_not(void **state)
+{
+    struct world *world = *state;
+    struct graph_query query = {
+        .history = {world->files_dir, "lxc:web", METRIC_MEMORY_USAGE, NOON_S, NOON_S + 600},
+        .title = "we:b \\",
+        .width = 800,
+        .height = 240};
+    struct buf image = BUF_NULL;
+    char why[128];
+
+    assert_int_equal(graph_draw(&query, &image, why, sizeof why), -ENOENT);
+    assert_non_null(strstr(why, "lxc:web"));
+    born(world, WEB, "web", 100);
+    sample(world, WEB, 0);
+    live(world, WEB, 70, 0.5);
+    assert_int_equal(graph_draw(&query, &image, why, sizeof why), 0);
+    assert_memory_equal(image.data, "\x89PNG", 4);
+    buf_clear(&image);
+    query.svg = true;
+    for (unsigned id = 0; id < METRIC_N; id++)
+        if (metrics[id].rrd) {
+            query.history.metric = (enum metric_id)id;
+            buf_clear(&image);
+            if (graph_draw(&query, &image, why, sizeof why) != 0)
+                fail_msg("%s: %s", metrics[id].name, why);
+            assert_non_null(strstr(image.data, "<svg"));
+        }
+    buf_fini(&image);
+}
+
+#define STORY(test) cmocka_unit_test_setup_teardown(test, make_world, end_world)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(a_container_gets_files_once_it_lived_long_enough_and_loses_nothing),
+        STORY(a_container_that_dies_young_leaves_no_file),
+        STORY(a_recreated_container_goes_on_with_its_history),
+        STORY(a_query_sees_the_newest_finished_step_at_once),
+        STORY(two_living_subjects_of_one_key_are_kept_apart),
+        STORY(a_killed_archiver_takes_up_where_the_journal_ends),
+        STORY(a_new_segment_can_be_replayed_without_the_ones_before),
+        STORY(what_the_bus_lost_is_a_gap_and_said),
+        STORY(events_are_kept_once_over_a_replay),
+        STORY(the_files_unused_for_longest_go_first_and_the_living_stay),
+        STORY(a_graph_is_a_picture_or_says_why_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
