@@ -92,9 +92,8 @@ static int remove_below(const struct hierarchy *h, const char *path)
     char full[CGROUP_MOUNT_MAX + GROUP_PATH_MAX];
     str_format(full, sizeof full, "%s%s", h->mount, path);
     char *const argv[] = {
-        (char[]){"find"},  full,          (char[]){"-mindepth"}, (char[]){"1"},     (char[]){"-depth"},
-        (char[]){"-type"}, (char[]){"d"}, (char[]){"-exec"},     (char[]){"rmdir"}, (char[]){"{}"},
-        (char[]){";"},     NULL};
+        (char[]){"find"},  full,          (char[]){"-mindepth"}, (char[]){"1"}, (char[]){"-depth"},
+        (char[]){"-type"}, (char[]){"d"}, (char[]){"-delete"},   NULL};
     pid_t pid = fork();
     if (pid == 0) {
         execvp(argv[0], argv);
