@@ -35,15 +35,16 @@ static struct look look_of(enum metric_id id)
 
     switch (metric->unit) {
     case METRIC_BYTES:
-        return (struct look){is_rate ? "bytes per second" : "bytes", "%6.1lf %sB", 1024, true, false};
+        return (struct look){is_rate ? "bytes per second (1 k = 1024)" : "bytes (1 k = 1024)", "%.1lf %s",
+                             1024, true, false};
     case METRIC_USEC:
         if (id == METRIC_CPU_USAGE || id == METRIC_CPU_USER || id == METRIC_CPU_SYSTEM)
-            return (struct look){"cores", "%6.3lf", 1000, false, false};
-        return (struct look){"% of time", "%5.1lf %%", 1000, false, true};
+            return (struct look){"cores", "%.2lf", 1000, false, false};
+        return (struct look){"% of time", "%.1lf %%", 1000, false, true};
     case METRIC_CORES_PPM:
-        return (struct look){"cores", "%6.3lf", 1000, false, false};
+        return (struct look){"cores", "%.2lf", 1000, false, false};
     case METRIC_COUNT:
-        return (struct look){is_rate ? "per second" : "", is_rate ? "%8.1lf" : "%6.0lf", 1000, false, false};
+        return (struct look){is_rate ? "per second" : "", is_rate ? "%.1lf" : "%.0lf", 1000, false, false};
     case METRIC_LEVEL:
         return (struct look){"level", "%1.0lf", 1000, false, false};
     }
@@ -118,12 +119,16 @@ static void add_paper(struct arguments *arguments, const struct graph_query *que
     if (!look->scaled)
         add(arguments, "--units-exponent=0");
     add(arguments, "--lower-limit=0");
-    if (metrics[history->metric].unit == METRIC_LEVEL)
+    if (metrics[history->metric].unit == METRIC_LEVEL) {
         add(arguments, "--upper-limit=4");
+        add(arguments, "--y-grid=1:1");
+        add(arguments, "--left-axis-format=%%.0lf");
+    }
     add(arguments, "--border=0");
     add(arguments, "--disable-rrdtool-tag");
     add(arguments, "--dynamic-labels");
     add(arguments, "--grid-dash=1:0");
+    add(arguments, "--slope-mode");
     add(arguments, "--font=DEFAULT:8:DejaVu Sans");
     add(arguments, "--font=TITLE:10:DejaVu Sans");
     add(arguments, "--font=LEGEND:8:DejaVu Sans Mono");
@@ -154,29 +159,33 @@ static void add_figures(struct arguments *arguments, const struct look *look, co
 static void add_series(struct arguments *arguments, const struct graph_query *query, const struct look *look,
                        const char *average_path, const char *peak_path)
 {
-    static const char *const average_functions[] = {"LAST", "AVERAGE", "MAXIMUM", NULL};
-    static const char *const average_labels[] = {"now", "average", "highest", NULL};
+    static const char *const functions[] = {"LAST", "AVERAGE", "MAXIMUM", NULL};
+    static const char *const labels[] = {"now", "mean", "highest", NULL};
     static const char *const peak_functions[] = {"MAXIMUM", NULL};
     static const char *const peak_labels[] = {"highest", NULL};
     static const char *const limit_functions[] = {"LAST", NULL};
-    static const char *const limit_labels[] = {"now", NULL};
     enum metric_id metric = query->history.metric;
     int limit = history_limit_of(metric);
     bool has_peak = metrics[metric].peak && access(peak_path, R_OK) == 0;
 
     add_data(arguments, look, "average", average_path, metric, "AVERAGE");
-    add(arguments, "AREA:average#4c8bf533");
+    add(arguments, "AREA:average#2f6fde2e");
+    add(arguments, "LINE1.5:average#2f6fde:average");
+    add_figures(arguments, look, "average", functions, labels);
     if (has_peak) {
         add_data(arguments, look, "peak", peak_path, metric, "MAX");
-        add(arguments, "LINE1:peak#f0883e:peak   ");
+        add(arguments, "CDEF:band=peak,average,-");
+        add(arguments, "AREA:average#ffffff00");
+        add(arguments, "AREA:band#f0883e24::STACK");
+        add(arguments, "LINE1:peak#e8771f:peak   ");
         add_figures(arguments, look, "peak", peak_functions, peak_labels);
     }
-    add(arguments, "LINE1.5:average#2f6fde:average");
-    add_figures(arguments, look, "average", average_functions, average_labels);
     if (limit >= 0) {
         add_data(arguments, look, "limit", average_path, (enum metric_id)limit, "AVERAGE");
-        add(arguments, "LINE1.5:limit#d1242f:limit  :dashes=6,4");
-        add_figures(arguments, look, "limit", limit_functions, limit_labels);
+        add(arguments, "CDEF:headroom=limit,1.08,*"); /* else the line lies on the frame */
+        add(arguments, "LINE0:headroom#ffffff00");
+        add(arguments, "LINE2:limit#d1242f:limit  :dashes=6,4");
+        add_figures(arguments, look, "limit", limit_functions, labels);
     }
 }
 
