@@ -72,7 +72,7 @@ static _Noreturn void run_gateway(int core_fd, int archiver_fd)
     link_free(context.links[ROLE_CORE]);
     link_free(context.links[ROLE_ARCHIVER]);
     loop_free(context.loop);
-    _exit(code);
+    exit(code); /* not _exit: a leak is told at the end */
 }
 
 static int listener(int family, struct sockaddr *address, socklen_t len)

@@ -61,17 +61,20 @@ static void client_drop(struct client *client)
     client_free(client);
 }
 
-/* Sends a copy that shares the bytes of @what. The client may be freed. */
-static void client_send(struct client *client, struct evbuffer *what)
+/* Sends a copy that shares the bytes of @what. False: it was dropped, and freed. */
+static bool client_send(struct client *client, struct evbuffer *what)
 {
     struct evbuffer *chunk = held_unsent(&client->held) <= UNSENT_MAX ? evbuffer_new() : NULL;
 
-    if (!chunk || evbuffer_add_buffer_reference(chunk, what))
-        client_drop(client);
-    else
+    bool sent = chunk && !evbuffer_add_buffer_reference(chunk, what);
+
+    if (sent)
         evhttp_send_reply_chunk(client->held.request, chunk);
+    else
+        client_drop(client);
     if (chunk)
         evbuffer_free(chunk);
+    return sent;
 }
 
 static void variant_send(struct variant *variant, struct evbuffer *what)
@@ -101,35 +104,99 @@ static int append(const char *bytes, size_t len, void *buffer)
     return evbuffer_add(buffer, bytes, len);
 }
 
-static void send_event(struct gateway_stream *stream, const struct event *event)
+/* An event as a line of the stream, or NULL. */
+static struct evbuffer *event_line(const struct event *event)
 {
     struct evbuffer *line = evbuffer_new();
     json_t *object = json_event(event);
+    bool made = false;
 
     if (line && object) {
         evbuffer_add_printf(line, "event: event\nid: %llu\ndata: ", (unsigned long long)event->sequence);
-        if (!json_dump_callback(object, append, line, JSON_DUMP_FLAGS) && !evbuffer_add(line, "\n\n", 2))
-            send_to_all(stream, line);
+        made = !json_dump_callback(object, append, line, JSON_DUMP_FLAGS) && !evbuffer_add(line, "\n\n", 2);
     }
     json_decref(object);
-    if (line)
+    if (line && !made)
         evbuffer_free(line);
+    return made ? line : NULL;
 }
 
-/* Events alone are decoded: the frames of rows are passed over. */
-static void send_events(struct gateway_stream *stream)
+/* Events alone are decoded: the frames of rows are passed over. Goes on while @take returns true. */
+typedef bool take_event_fn(void *owner, const struct event *event);
+
+static bool take_events(struct gateway_stream *stream, const struct buf *frames, take_event_fn *take,
+                        void *owner)
 {
-    const char *at = stream->frames.data;
-    const char *end = at + stream->frames.len;
+    const char *at = frames->data, *end = at + frames->len;
     struct frame_header header;
     struct frame_news news;
     const void *payload;
+    bool more = true;
 
-    while (at < end && frame_peek(at, (size_t)(end - at), &header, &payload) == FRAME_OK) {
+    while (more && at < end && frame_peek(at, (size_t)(end - at), &header, &payload) == FRAME_OK) {
         if (header.type == FRAME_EVENT && !frame_decode(stream->decoder, &header, payload, &news))
-            send_event(stream, news.event);
+            more = take(owner, news.event);
         at += frame_size(header.len);
     }
+    return more;
+}
+
+/* Reads all that @bus holds from where it stands. */
+static void read_events(struct gateway_stream *stream, struct bus_reader *bus, take_event_fn *take,
+                        void *owner)
+{
+    uint64_t lost;
+    bool more = true;
+
+    for (int r = BUS_FRAMES; more && (r == BUS_FRAMES || r == BUS_LAPPED);) {
+        buf_clear(&stream->frames);
+        r = bus_read(bus, READ_MAX, &stream->frames, &lost);
+        if (stream->frames.len)
+            more = take_events(stream, &stream->frames, take, owner);
+    }
+}
+
+static bool send_event(void *owner, const struct event *event)
+{
+    struct evbuffer *line = event_line(event);
+
+    if (line) {
+        send_to_all(owner, line);
+        evbuffer_free(line);
+    }
+    return true;
+}
+
+/* A client that comes back and says what it heard last. */
+struct replay {
+    struct client *client;
+    uint64_t after;
+};
+
+static bool replay_event(void *owner, const struct event *event)
+{
+    const struct replay *replay = owner;
+    struct evbuffer *line = event->sequence > replay->after ? event_line(event) : NULL;
+    bool alive = true;
+
+    if (line) {
+        alive = client_send(replay->client, line);
+        evbuffer_free(line);
+    }
+    return alive;
+}
+
+/* What the ring still holds of the events that the client missed. An event may come twice, once here and once
+ * as it happens. */
+static void replay_events(struct gateway_stream *stream, struct client *client, uint64_t after)
+{
+    struct replay replay = {.client = client, .after = after};
+    struct bus_reader *bus;
+
+    if (bus_reader_open(stream->gateway->context->bus_fd, &bus))
+        return;
+    read_events(stream, bus, replay_event, &replay);
+    bus_reader_close(bus);
 }
 
 static void begin_tick(struct gateway_stream *stream)
@@ -150,19 +217,12 @@ static void begin_tick(struct gateway_stream *stream)
 
 void gateway_stream_wake(struct gateway_stream *stream)
 {
-    struct bus_reader *bus = stream->gateway->bus;
     struct bus_status status;
-    uint64_t lost;
 
     if (!stream->client_count)
         return;
-    for (int r = BUS_FRAMES; r == BUS_FRAMES || r == BUS_LAPPED;) {
-        buf_clear(&stream->frames);
-        r = bus_read(bus, READ_MAX, &stream->frames, &lost);
-        if (stream->frames.len)
-            send_events(stream);
-    }
-    bus_status_read(bus, &status);
+    read_events(stream, stream->gateway->bus, send_event, stream);
+    bus_status_read(stream->gateway->bus, &status);
     if (status.ticks == stream->ticks)
         return;
     stream->ticks = status.ticks;
@@ -271,15 +331,15 @@ static struct variant *variant_for(struct gateway_stream *stream, const struct j
     return variant;
 }
 
-static bool add_client(struct gateway_stream *stream, struct evhttp_request *request,
-                       const struct json_fields *fields, bool silent)
+static struct client *add_client(struct gateway_stream *stream, struct evhttp_request *request,
+                                 const struct json_fields *fields, bool silent)
 {
     struct client *client = calloc(1, sizeof *client);
     struct variant *variant = client ? variant_for(stream, fields, silent) : NULL;
 
     if (!variant) {
         free(client);
-        return false;
+        return NULL;
     }
     client->variant = variant;
     list_append(&variant->clients, &client->link);
@@ -288,28 +348,49 @@ static bool add_client(struct gateway_stream *stream, struct evhttp_request *req
         bus_seek(stream->gateway->bus, UINT64_MAX);
         stream->ticks = 0;
     }
+    return client;
+}
+
+/* What the client heard last: after= of ours, or what a browser says when it comes back. 0: nothing. False: a
+ * 400 was replied. */
+static bool read_last_heard(struct exchange *exchange, uint64_t *ret)
+{
+    const char *header =
+        evhttp_find_header(evhttp_request_get_input_headers(exchange->request), "Last-Event-ID");
+
+    if (!exchange_number(exchange, "after", ret, 0, UINT64_MAX))
+        return false;
+    if (!*ret && header && str_to_u64(header, ret))
+        *ret = 0;
     return true;
 }
 
 void route_stream(struct exchange *exchange)
 {
     struct gateway_stream *stream = &exchange->gateway->stream;
-    const char *text = exchange_query(exchange, "fields");
-    const char *ticks = exchange_query(exchange, "ticks");
+    const char *text = exchange_query(exchange, "fields"), *ticks = exchange_query(exchange, "ticks");
     struct json_fields fields = JSON_FIELDS_ALL;
     bool silent = ticks && !strcmp(ticks, "off");
+    struct client *client = NULL;
+    uint64_t heard;
 
     if (text && !json_fields_parse(text, &fields)) {
         reply_error(exchange->request, 400, "fields is '%.80s', expected members of a container", text);
         return;
     }
-    if (stream->client_count >= CLIENTS_MAX || !add_client(stream, exchange->request, &fields, silent)) {
+    if (!read_last_heard(exchange, &heard))
+        return;
+    if (stream->client_count < CLIENTS_MAX)
+        client = add_client(stream, exchange->request, &fields, silent);
+    if (!client) {
         reply_error(exchange->request, 503, "too many clients read the stream");
         return;
     }
     reply_header(exchange->request, "Content-Type", "text/event-stream");
     reply_header(exchange->request, "Cache-Control", "no-cache");
     evhttp_send_reply_start(exchange->request, 200, NULL);
+    if (heard)
+        replay_events(stream, client, heard);
     gateway_stream_wake(stream);
 }
 

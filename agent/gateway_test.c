@@ -304,6 +304,27 @@ static void the_stream_tells_ticks_and_events(void **state UNUSED)
     buf_fini(&frames);
 }
 
+static void a_client_that_comes_back_hears_what_it_missed(void **state UNUSED)
+{
+    struct buf frames = BUF_NULL;
+
+    for (uint64_t number = 101; number <= 103; number++) {
+        struct event event = {.sequence = number, .type = EVENT_OOM_KILL, .path = "/lxc/web"};
+        frame_put_event(&frames, bus_writer_next_sequence(gate.bus) + number - 101, &event);
+    }
+    bus_publish(gate.bus, &frames);
+    buf_fini(&frames);
+    for (unsigned i = 0; i < 2; i++) {
+        int fd = stage_client(true);
+        stage_ask(fd, i ? "GET /api/v1/stream?ticks=off" : "GET /api/v1/stream?ticks=off&after=101",
+                  i ? "Last-Event-ID: 101\r\n" : "");
+        char *heard = stage_hear(fd, "\nid: 103\n");
+        assert_non_null(strstr(heard, "\nid: 102\n"));
+        assert_null(strstr(heard, "\nid: 101\n"));
+        free(heard);
+    }
+}
+
 /* A client that never reads is hung up on; the others hear every tick meanwhile. */
 static void a_client_that_does_not_read_is_dropped(void **state UNUSED)
 {
@@ -394,6 +415,7 @@ int main(void)
         cmocka_unit_test(metrics_come_in_the_format_asked_for),
         cmocka_unit_test(many_containers_are_streamed_whole),
         cmocka_unit_test(the_stream_tells_ticks_and_events),
+        cmocka_unit_test(a_client_that_comes_back_hears_what_it_missed),
         cmocka_unit_test(a_client_that_does_not_read_is_dropped),
         cmocka_unit_test(the_front_page_may_load_nothing_from_elsewhere),
         cmocka_unit_test(the_handbook_names_every_route),

@@ -193,17 +193,16 @@ static size_t on_stream_bytes(char *bytes, size_t size, size_t count, void *owne
     return stream->stopped ? 0 : size * count;
 }
 
-bool client_stream(const char *path, client_event_fn *on_event, void *owner)
+bool client_stream(const char *path, client_event_fn *on_event, void *owner, char *why, size_t why_size)
 {
     struct stream stream = {.on_event = on_event, .owner = owner, .curl = handle()};
     struct buf url = BUF_NULL;
-    char why[WHY_SIZE] = "";
     long status = 0;
 
     buf_printf(&url, "http://localhost%s", path);
     if (!stream.curl || buf_error(&url)) {
         buf_fini(&url);
-        fprintf(stderr, "masu: out of memory\n");
+        str_copy(why, why_size, "out of memory");
         return false;
     }
     curl_easy_setopt(stream.curl, CURLOPT_URL, url.data);
@@ -211,18 +210,16 @@ bool client_stream(const char *path, client_event_fn *on_event, void *owner)
     curl_easy_setopt(stream.curl, CURLOPT_WRITEDATA, &stream);
     CURLcode code = curl_easy_perform(stream.curl);
     curl_easy_getinfo(stream.curl, CURLINFO_RESPONSE_CODE, &status);
-    if (!stream.stopped && code != CURLE_OK)
-        explain_transport(stream.curl, code, why, sizeof why);
-    else if (!stream.stopped && status != 200)
-        explain_status(status, &stream.error_body, why, sizeof why);
-    else if (!stream.stopped)
-        str_copy(why, sizeof why, "masud ended the stream");
-    if (*why)
-        fprintf(stderr, "masu: %s\n", why);
+    if (code == CURLE_OK && status != 200)
+        explain_status(status, &stream.error_body, why, why_size);
+    else if (code == CURLE_OK || code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR)
+        str_format(why, why_size, "masud at %s ended the stream", socket_path);
+    else
+        explain_transport(stream.curl, code, why, why_size);
     buf_fini(&url);
     buf_fini(&stream.rest);
     buf_fini(&stream.error_body);
-    return !*why;
+    return stream.stopped;
 }
 
 void client_put_part(struct buf *out, const char *part)

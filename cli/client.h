@@ -16,10 +16,10 @@ json_t *client_post(const char *path);
 json_t *client_try(const char *path, char *ret_why, size_t why_size);
 /* The bytes of an answer that is no JSON. False after the reason was printed. */
 bool client_get_bytes(const char *path, struct buf *ret);
-/* Reads server-sent events and hands out the data of each; ends when @on_event returns false, or the stream
-   ends. False after the reason was printed. */
+/* Reads server-sent events and hands out the data of each. True when @on_event returned false; false with the
+   reason in @why when the stream ended by itself. */
 typedef bool client_event_fn(void *owner, const char *type, const char *data);
-bool client_stream(const char *path, client_event_fn *on_event, void *owner);
+bool client_stream(const char *path, client_event_fn *on_event, void *owner, char *why, size_t why_size);
 
 /* Percent-encodes one part of a path into @out. */
 void client_put_part(struct buf *out, const char *part);

@@ -4,8 +4,9 @@
 #include "cli/show.h"
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { LIMIT_DEFAULT = 50, ADDRESS_MAX = 128 };
+enum { LIMIT_DEFAULT = 50, ADDRESS_MAX = 128, WHY_MAX = 512, TRIES_MAX = 10 };
 
 static enum paint paint_of(const json_t *event)
 {
@@ -93,6 +94,25 @@ static int print_list(const json_t *list, struct follow *follow)
     return code;
 }
 
+/* Goes on over masud's restarts; what happened meanwhile is heard then. */
+static int follow_stream(struct follow *follow)
+{
+    char address[ADDRESS_MAX], why[WHY_MAX];
+
+    for (unsigned failures = 0; failures < TRIES_MAX; failures++) {
+        uint64_t before = (uint64_t)follow->last;
+        str_format(address, sizeof address, "/api/v1/stream?ticks=off&after=%llu",
+                   (unsigned long long)before);
+        if (client_stream(address, on_stream, follow, why, sizeof why))
+            return EXIT_DONE;
+        if ((uint64_t)follow->last > before)
+            failures = 0;
+        sleep(1);
+    }
+    fprintf(stderr, "masu: %s\n", why);
+    return EXIT_FAILED;
+}
+
 static int run(const struct args *args)
 {
     const char *limit_text = args_value(args, &command_events, "limit");
@@ -115,7 +135,7 @@ static int run(const struct args *args)
     json_decref(answer);
     if (code || !following)
         return code;
-    return client_stream("/api/v1/stream?ticks=off", on_stream, &follow) ? EXIT_DONE : EXIT_FAILED;
+    return follow_stream(&follow);
 }
 
 const struct command command_events = {
