@@ -258,15 +258,17 @@ void daemon_init(struct daemon *d, const char *name, const char *policy, const c
     str_format(scope, sizeof scope, "scope: [ \"%s/**\" ]\n", d->root);
     if (extra_settings && str_starts(extra_settings, "scope:"))
         scope[0] = '\0';
+    bool archive = !extra_settings || !strstr(extra_settings, "archive:");
     str_format(text, sizeof text,
                "interval: 1s\n"
                "paths: { state: %s/state, run: %s/run }\n"
                "http: { listen: 127.0.0.1:%d }\n"
                "%s"
                "policy: [ %s ]\n"
-               "archive: { after: 2s, flush: 2s }\n"
+               "%s"
                "%s",
-               d->dir, d->dir, d->port, scope, d->policy, extra_settings ? extra_settings : "");
+               d->dir, d->dir, d->port, scope, d->policy,
+               archive ? "archive: { after: 2s, flush: 2s }\n" : "", extra_settings ? extra_settings : "");
     write_file(d->config, text);
     daemon_set_policy(d, policy);
     make_root(d);

@@ -24,7 +24,8 @@ struct daemon {
 
 /* Makes directories, the root group in every hierarchy (on v2 with all controllers enabled below it) and a
    policy file that holds @policy ("%s" in it is replaced by the root). Extra lines for masu.yaml may be NULL;
-   when they begin with "scope:" they replace the scope, which is the root. Does not start. */
+   when they begin with "scope:" they replace the scope, which is the root; "archive:" among them replaces
+   what makes the archive quick. Does not start. */
 void daemon_init(struct daemon *d, const char *name, const char *policy, const char *extra_settings);
 void daemon_start(struct daemon *d); /* and waits until the API answers and the first scan is over */
 void daemon_stop(struct daemon *d);  /* SIGTERM, waits */
