@@ -77,10 +77,12 @@ int post_new(struct event_base *base, const char *url, post_fn *fn, void *owner,
     *post = (struct post){.base = base, .fn = fn, .owner = owner};
     int r = read_url(post, url);
     if (!r) {
-        post->dns =
-            evdns_base_new(base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+        post->dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
         r = post->dns ? 0 : -ENOMEM;
     }
+    /* A host without the file needs no resolver as long as the address is a number. */
+    if (!r)
+        (void)evdns_base_resolv_conf_parse(post->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
     if (r)
         post_free(post);
     else
