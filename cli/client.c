@@ -8,7 +8,7 @@
 
 #define SOCKET_DEFAULT "/run/masu/masu.sock"
 
-enum { TIMEOUT_S = 40, PAGES_MAX = 1000, ANSWER_MAX = 512 << 20 };
+enum { TIMEOUT_S = 15, PLAN_TIMEOUT_S = 40, PAGES_MAX = 1000, ANSWER_MAX = 512 << 20 };
 
 static const char *socket_path;
 
@@ -55,7 +55,7 @@ static void explain_transport(CURL *curl, CURLcode code, char *why, size_t size)
     else if (code == CURLE_COULDNT_CONNECT)
         str_format(why, size, "cannot reach masud at %s: is it running? (systemctl start masu)", socket_path);
     else if (code == CURLE_OPERATION_TIMEDOUT)
-        str_format(why, size, "masud at %s did not answer within %d s", socket_path, TIMEOUT_S);
+        str_format(why, size, "masud at %s did not answer in time: see its log", socket_path);
     else
         str_format(why, size, "masud at %s: %s", socket_path, curl_easy_strerror(code));
 }
@@ -86,7 +86,9 @@ static bool request(const char *path, bool post, struct buf *body, char *why, si
         return false;
     }
     curl_easy_setopt(curl, CURLOPT_URL, url.data);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
+    /* Plans are carried out while the client waits, and may take core's whole half minute. */
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT,
+                     post || !strcmp(path, "/api/v1/plan") ? (long)PLAN_TIMEOUT_S : (long)TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
     if (post)

@@ -88,8 +88,9 @@ static void put_sampling(struct buf *out, const json_t *status)
                show_seconds(show_number(status, "sampling.longest", 0), longest),
                show_seconds(show_number(status, "loop.longest_turn", 0), turn));
     put_label(out, "births");
-    buf_printf(out, "seen by %s; %.0f rescans\n", show_text(status, "watch"),
-               show_number(status, "sampling.rescans", 0));
+    double rescans = show_number(status, "sampling.rescans", 0);
+    buf_printf(out, "seen by %s; the whole tree was read %.0f %s\n", show_text(status, "watch"), rescans,
+               rescans > 1 ? "times" : "time");
 }
 
 static void put_policy(struct buf *out, const json_t *status)
