@@ -5,6 +5,7 @@
  */
 
 #include "agent/core.h"
+#include "agent/enforcer_found.h"
 
 #include "base/log.h"
 #include "base/memfd.h"
@@ -76,12 +77,28 @@ static void describe_row(const struct plan_row *row, char *buf, size_t size)
 /* What masu overwrites for the first time is worth giving back; what it gave back is forgotten. */
 static void note_found(struct subject *subject, const struct plan_row *row)
 {
+    struct knob_setting replaced[2];
+    unsigned count = found_of_row(row, replaced);
+    for (unsigned i = 0; i < count; i++) {
+        const struct knob_setting *one = &replaced[i];
+        if (knob_set_get(&subject->found, one->knob, one->device))
+            continue;
+        if (knob_set_put(&subject->found, one->knob, one->device, one->value) < 0)
+            log_warn("limit", "'%s' has too many knobs to remember, %s is not given back later",
+                     subject->identity.path, knobs[one->knob].key);
+    }
     if (row->flags & PLAN_ROW_RESTORE)
         knob_set_remove(&subject->found, row->knob, row->device);
-    else if (!knob_set_get(&subject->found, row->knob, row->device) &&
-             knob_set_put(&subject->found, row->knob, row->device, row->old_value) < 0)
-        log_warn("limit", "'%s' has too many knobs to remember, %s is not given back later",
-                 subject->identity.path, knobs[row->knob].key);
+}
+
+static void note_in_force(struct subject *subject, const struct plan_row *row, uint64_t read_back)
+{
+    int r = knob_set_put(&subject->in_force, row->knob, row->device, read_back);
+    /* On v2 one write sets bandwidth and period. */
+    if (r == 0 && row->knob == KNOB_CPU_BANDWIDTH && row->version == 2)
+        r = knob_set_put(&subject->in_force, KNOB_CPU_PERIOD, 0, row->pair);
+    if (r < 0)
+        log_debug("limit", "'%s' has more knobs than are shown", subject->identity.path);
 }
 
 static void note_written(struct core *core, struct subject *subject, const struct plan_row *row,
@@ -92,12 +109,30 @@ static void note_written(struct core *core, struct subject *subject, const struc
     if (!subject)
         return;
     note_found(subject, row);
-    if (knob_set_put(&subject->in_force, row->knob, row->device, read_back) < 0)
-        log_debug("limit", "'%s' has more knobs than are shown", subject->identity.path);
+    note_in_force(subject, row, read_back);
     if (row->flags & PLAN_ROW_STEP)
         return;
     describe_row(row, text, sizeof text);
     buf_printf(&subject->told, "%s%s", subject->told.len ? ", " : "", text);
+}
+
+/* A memory limit that could be lowered only part of the way stays at the lowest value that was reached. */
+static bool note_partial(struct core *core, struct subject *subject, const struct plan_row *row,
+                         const struct plan_outcome *outcome)
+{
+    char wanted[128], reached[64];
+    bool lowered = row->kind == PLAN_WRITE && row->value < row->old_value && !outcome->undone;
+    if (!subject || !lowered || (outcome->error != -EBUSY && outcome->error != -ETIMEDOUT))
+        return false;
+    note_in_force(subject, row, outcome->read_back);
+    describe_row(row, wanted, sizeof wanted);
+    knob_format(row->knob, outcome->read_back, 0, reached, sizeof reached);
+    core->writes_failed++;
+    core_event(core, EVENT_LIMIT_FAILED, subject, "%s: %s; the lowest value reached, %s, is in force", wanted,
+               error_text(outcome->error), reached);
+    log_warn("limit", "%s of '%s': %s, %s is in force", wanted, subject->identity.path,
+             error_text(outcome->error), reached);
+    return true;
 }
 
 static void note_failed(struct core *core, struct subject *subject, const struct plan *plan,
@@ -126,6 +161,8 @@ static void note_outcomes(struct core *core, const struct plan *plan, const stru
         const struct plan_row *row = &plan->rows[i];
         const struct plan_outcome *outcome = &outcomes->items[i];
         struct subject *subject = core_subject_at(core, plan_text(plan, row->path_off));
+        if (outcome->error && note_partial(core, subject, row, outcome))
+            continue;
         if (outcome->error)
             note_failed(core, subject, plan, row, outcome);
         else if (row->kind == PLAN_WRITE && !outcome->undone)
