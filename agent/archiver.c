@@ -127,9 +127,12 @@ static void on_query(struct archiver *archiver, struct channel_message *message)
         return;
     }
     memcpy(&query, message->body, sizeof query);
-    query.key[sizeof query.key - 1] = '\0';
+    query.key[sizeof query.key - 1] = query.path[sizeof query.path - 1] = '\0';
     while (take_batch(archiver))
         ;
+    const char *key = *query.path ? archive_key_of_path(archiver->archive, query.path) : NULL;
+    if (key)
+        str_copy(query.key, sizeof query.key, key);
     if (query.kind != QUERY_EVENTS)
         archive_flush(archiver->archive, query.key);
     report(archiver);

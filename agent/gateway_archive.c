@@ -120,6 +120,7 @@ static void name_subject(struct gateway *gateway, const char *given, struct mess
 
     if (gateway_views_find(&gateway->views, gateway->bus, given, &view)) {
         group_archive_key(&view.identity, query->key);
+        str_copy(query->path, sizeof query->path, view.identity.path);
         str_copy(query->title, sizeof query->title, view.identity.name);
         return;
     }

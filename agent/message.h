@@ -71,9 +71,10 @@ struct message_exec {
 
 enum query_kind { QUERY_HISTORY = 1, QUERY_GRAPH = 2, QUERY_EVENTS = 3 };
 struct message_query {
-    int32_t kind;             /* enum query_kind */
-    int32_t metric;           /* enum metric_id */
-    char key[GROUP_PATH_MAX]; /* archive key (model/group.h) */
+    int32_t kind;              /* enum query_kind */
+    int32_t metric;            /* enum metric_id */
+    char key[GROUP_PATH_MAX];  /* archive key (model/group.h) */
+    char path[GROUP_PATH_MAX]; /* of the live subject, "" when it is gone: tells two of one key apart */
     char title[GROUP_NAME_MAX];
     int64_t from_s, to_s; /* Unix time; step is the archive's */
     uint32_t width, height;

@@ -4,6 +4,7 @@
  */
 
 #include "agent/role.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/memfd.h"
@@ -58,7 +59,8 @@ static int answer_query(const struct settings *settings, const struct message_qu
                     .key = query->key,
                     .metric = (enum metric_id)query->metric,
                     .from_s = query->from_s,
-                    .to_s = query->to_s},
+                    .to_s = query->to_s,
+                    .step_s = (uint32_t)(settings->archive_step_ns / NSEC_PER_SEC)},
         .title = query->title,
         .width = query->width,
         .height = query->height,

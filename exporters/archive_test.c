@@ -162,7 +162,8 @@ static bool has_file(const struct world *world, const char *key)
 /* The history of a key's CPU usage, as the API tells it. */
 static json_t *history(const struct world *world, const char *key, int64_t from_s, int64_t to_s)
 {
-    struct history_query query = {world->files_dir, key, METRIC_CPU_USAGE, NOON_S + from_s, NOON_S + to_s};
+    struct history_query query = {world->files_dir, key,           METRIC_CPU_USAGE,
+                                  NOON_S + from_s,  NOON_S + to_s, 10};
     struct buf text = BUF_NULL;
     char why[128];
 
@@ -260,6 +261,7 @@ static void a_query_sees_the_newest_finished_step_at_once(void **state)
     json_decref(object);
     object = history(world, "lxc:nobody", 0, 20);
     assert_int_equal(json_array_size(json_object_get(object, "points")), 0);
+    assert_int_equal(json_integer_value(json_object_get(object, "step")), 10);
     json_decref(object);
 }
 
@@ -428,7 +430,7 @@ static void a_graph_is_a_picture_or_says_why_not(void **state)
 {
     struct world *world = *state;
     struct graph_query query = {
-        .history = {world->files_dir, "lxc:web", METRIC_MEMORY_USAGE, NOON_S, NOON_S + 600},
+        .history = {world->files_dir, "lxc:web", METRIC_MEMORY_USAGE, NOON_S, NOON_S + 600, 10},
         .title = "we:b \\",
         .width = 800,
         .height = 240};

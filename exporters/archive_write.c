@@ -18,7 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WRITES_LEAST = 8, BURIED_MOST = 64 };
+enum {
+    WRITES_LEAST = 8,
+    MAKES_MOST = 4, /* making files costs a hundred times what writing a batch does */
+    BURIED_MOST = 64,
+};
 #define LOOK_EVERY_NS (600 * NSEC_PER_SEC)
 
 static const char folded_name[] = "folded";
@@ -81,6 +85,7 @@ static void write_due(struct archive *archive, uint64_t now_mono_ns, uint64_t no
     struct archive_place place = archive_place(archive);
     uint64_t flush_s = archive->options.flush_ns / NSEC_PER_SEC;
     uint64_t budget = WRITES_LEAST + 2 * archive->subjects.count / (flush_s ? flush_s : 1);
+    unsigned makes = MAKES_MOST;
     struct archive_subject *over[BURIED_MOST];
     const struct map_entry *entry;
     size_t cursor = 0, over_count = 0;
@@ -90,8 +95,9 @@ static void write_due(struct archive *archive, uint64_t now_mono_ns, uint64_t no
         archive_subject_close_step(subject, &place, now_wall_ns);
         if (!subject->has_files && archive->full)
             archive_subject_drop_points(subject);
-        if (budget > 0 && is_due(archive, subject, now_mono_ns)) {
+        if (budget > 0 && is_due(archive, subject, now_mono_ns) && (subject->has_files || makes > 0)) {
             budget--;
+            makes -= !subject->has_files;
             if (archive_write(archive, subject))
                 subject->due_mono_ns = now_mono_ns + archive->options.flush_ns - spread_ns(archive, subject);
         }

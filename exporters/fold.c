@@ -7,6 +7,12 @@
 
 #define CLOCK_SLACK_NS (500 * NSEC_PER_MSEC) /* more than a clock is slewed between two rows */
 
+static void add_column(struct fold_columns *columns, uint16_t id)
+{
+    columns->scale[columns->count] = 1 / metric_unit_scale(metrics[id].unit);
+    columns->metrics[columns->count++] = id;
+}
+
 const struct fold_columns *fold_columns(enum fold_kind kind)
 {
     static struct fold_columns columns[FOLD_KINDS];
@@ -14,9 +20,9 @@ const struct fold_columns *fold_columns(enum fold_kind kind)
     if (columns[FOLD_AVERAGE].count == 0)
         for (uint16_t id = 0; id < METRIC_N; id++) {
             if (metrics[id].rrd)
-                columns[FOLD_AVERAGE].metrics[columns[FOLD_AVERAGE].count++] = id;
+                add_column(&columns[FOLD_AVERAGE], id);
             if (metrics[id].rrd && metrics[id].peak)
-                columns[FOLD_PEAK].metrics[columns[FOLD_PEAK].count++] = id;
+                add_column(&columns[FOLD_PEAK], id);
         }
     return &columns[kind];
 }
@@ -60,18 +66,6 @@ void fold_close(struct fold *fold, const struct fold_config *config, uint64_t wa
         tell(fold, config, fn, owner);
 }
 
-/* What @row says of @id in exported units; NAN when nothing. */
-static double value_of(const struct row *before, const struct row *row, enum metric_id id)
-{
-    double value = -1;
-
-    if (metrics[id].kind == METRIC_COUNTER)
-        value = row_rate(before, row, id);
-    else if (row_has(row, id))
-        value = (double)row->values[id];
-    return value < 0 ? NAN : value / metric_unit_scale(metrics[id].unit);
-}
-
 /* Whether @row continues the row before it. */
 static bool continues(const struct fold *fold, const struct fold_config *config, const struct row *row)
 {
@@ -82,30 +76,48 @@ static bool continues(const struct fold *fold, const struct fold_config *config,
     return mono_ns <= config->gap_ns && llabs(jump_ns) <= (int64_t)CLOCK_SLACK_NS;
 }
 
+/* What a row says of each column, in exported units; NAN when nothing. */
+static void values_of(const struct row *before, const struct row *row, double values[METRIC_N])
+{
+    const struct fold_columns *columns = fold_columns(FOLD_AVERAGE);
+    double per_s = 1e9 / (double)(row->mono_ns - before->mono_ns);
+
+    for (unsigned i = 0; i < columns->count; i++) {
+        enum metric_id id = columns->metrics[i];
+        bool is_counter = metrics[id].kind == METRIC_COUNTER;
+
+        values[i] = NAN;
+        if (!row_has(row, id))
+            continue;
+        if (!is_counter)
+            values[i] = (double)row->values[id] * columns->scale[i];
+        else if (row_has(before, id) && row->values[id] >= before->values[id])
+            values[i] = (double)(row->values[id] - before->values[id]) * per_s * columns->scale[i];
+    }
+}
+
 static void weigh(struct fold *fold, const double values[METRIC_N], double seconds)
 {
     const struct fold_columns *columns = fold_columns(FOLD_AVERAGE);
 
     for (unsigned i = 0; i < columns->count; i++) {
         unsigned id = columns->metrics[i];
-        if (isnan(values[id]))
+        if (isnan(values[i]))
             continue;
-        fold->sum[id] += values[id] * seconds;
+        fold->sum[id] += values[i] * seconds;
         fold->weight[id] += seconds;
-        if (values[id] > fold->peak[id])
-            fold->peak[id] = values[id];
+        if (values[i] > fold->peak[id])
+            fold->peak[id] = values[i];
     }
 }
 
 void fold_add(struct fold *fold, const struct fold_config *config, const struct row *row, fold_point_fn *fn,
               void *owner)
 {
-    const struct fold_columns *columns = fold_columns(FOLD_AVERAGE);
     double values[METRIC_N];
 
     if (continues(fold, config, row)) {
-        for (unsigned i = 0; i < columns->count; i++)
-            values[columns->metrics[i]] = value_of(&fold->last, row, columns->metrics[i]);
+        values_of(&fold->last, row, values);
         for (uint64_t from_ns = fold->last.wall_ns; from_ns < row->wall_ns;) {
             int64_t step = (int64_t)(from_ns / config->step_ns);
             uint64_t end_ns = (uint64_t)(step + 1) * config->step_ns;

@@ -48,5 +48,6 @@ enum fold_kind { FOLD_AVERAGE, FOLD_PEAK, FOLD_KINDS };
 struct fold_columns {
     unsigned count;
     uint16_t metrics[METRIC_N];
+    double scale[METRIC_N]; /* from stored to exported units */
 };
 const struct fold_columns *fold_columns(enum fold_kind kind);

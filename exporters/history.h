@@ -10,6 +10,7 @@ struct history_query {
     const char *key;
     enum metric_id metric;
     int64_t from_s, to_s;
+    uint32_t step_s; /* said when there are no files */
 };
 
 /* The metric that limits @metric and is drawn beside it, or -1. */
