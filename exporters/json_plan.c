@@ -87,6 +87,7 @@ static const char *error_text(int error)
         {-ESTALE, "the group is not the one the plan was made for"},
         {-ECANCELED, "not tried"},
         {-EBUSY, "the group uses more than that, and the kernel could not take it back"},
+        {-ETIMEDOUT, "the kernel could not take the memory back in time"},
         {-EINVAL, "the kernel refused the value"},
         {-ENOENT, "the group is gone"},
         {-ENODEV, "the group is gone"},
