@@ -56,6 +56,7 @@ struct subject {
     bool populated;
     int32_t nsid; /* of its network namespace, -1 when it has none of its own */
     uint64_t nsid_next_ns;
+    bool filled;   /* the last row told of tasks, here or below */
     uint64_t tick; /* the last tick that saw it */
 
     /* limits */
@@ -63,7 +64,7 @@ struct subject {
     bool created;                /* the policy makes this group */
     enum policy_release release; /* of the last quota that held here */
     struct knob_set wanted, in_force, found;
-    uint64_t limits_read_ns;                 /* when in_force was last read for a group without quota */
+    uint64_t limits_read_ns;                 /* when in_force was last read without a plan's need; 0: stale */
     uint64_t memory_limit, cpu_limit_ppm;    /* least of the group and its ancestors; KNOB_UNLIMITED */
     unsigned planning;                       /* rows on their way that name this group */
     bool replan;                             /* something changed meanwhile */

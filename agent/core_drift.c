@@ -87,8 +87,11 @@ static bool fills_a_leaf(const struct core *core, const struct subject *subject,
 
 void core_limit_foreign_write(struct core *core, struct subject *subject, const char *file, pid_t pid)
 {
-    if (!subject->quota)
+    if (!subject->quota) {
+        if (is_knob_file(file))
+            subject->limits_read_ns = 0;
         return;
+    }
     bool leaf = fills_a_leaf(core, subject, file);
     if (!leaf && !is_knob_file(file))
         return;

@@ -16,8 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NSID_EVERY_NS (10 * NSEC_PER_SEC)
-#define LIMITS_EVERY_NS (10 * NSEC_PER_SEC)
+#define NSID_EVERY_NS (10 * NSEC_PER_SEC)         /* of a young group: its runtime is still building it */
+#define NSID_SETTLED_EVERY_NS (60 * NSEC_PER_SEC) /* of an older one, unless it fills or empties */
+#define LIMITS_EVERY_NS (60 * NSEC_PER_SEC)
 
 static void stamp(struct row *row)
 {
@@ -25,16 +26,29 @@ static void stamp(struct row *row)
     row->wall_ns = clock_wall_ns();
 }
 
+/* A share of a few seconds by the slot, so that groups born together are not looked at together for ever. */
+static uint64_t jitter_ns(const struct subject *subject)
+{
+    return (subject->slot % 64) * (NSEC_PER_SEC / 8);
+}
+
+static void look_for_namespace(struct core *core, struct subject *subject, uint64_t now_ns)
+{
+    bool young = now_ns < subject->born_mono_ns + NSID_SETTLED_EVERY_NS;
+    pid_t pid;
+    subject->nsid_next_ns = now_ns + (young ? NSID_EVERY_NS : NSID_SETTLED_EVERY_NS + jitter_ns(subject));
+    subject->populated = group_first_pid(&core->host, subject->group->path, &pid) == 0;
+    if (!subject->populated || net_nsid_of(core->net, pid, &subject->nsid) != 0)
+        subject->nsid = -1;
+}
+
 static void fill_network(struct core *core, struct subject *subject, struct row *row)
 {
     uint64_t now_ns = clock_mono_ns();
-    pid_t pid;
-    if (now_ns >= subject->nsid_next_ns) {
-        subject->nsid_next_ns = now_ns + NSID_EVERY_NS;
-        subject->populated = group_first_pid(&core->host, subject->group->path, &pid) == 0;
-        if (!subject->populated || net_nsid_of(core->net, pid, &subject->nsid) != 0)
-            subject->nsid = -1;
-    }
+    bool filled = row_has(row, METRIC_PIDS) && row->values[METRIC_PIDS] > 0;
+    if (now_ns >= subject->nsid_next_ns || filled != subject->filled)
+        look_for_namespace(core, subject, now_ns);
+    subject->filled = filled;
     if (subject->nsid >= 0)
         net_fill_container(core->net, subject->nsid, row);
 }
@@ -48,13 +62,11 @@ static void fill_agent(const struct subject *subject, struct row *row)
     row_set(row, METRIC_PRESSURE_LEVEL, subject->pressure.level);
 }
 
-/* Limits of groups without a quota are somebody else's and may change unseen: read now and then, a few per
- * tick. */
+/* The watch tells of foreign writes; what it may have missed is read now and then, a few groups per tick. */
 static void refresh_limits(struct core *core, struct subject *subject)
 {
     uint64_t now_ns = clock_mono_ns();
-    if (subject->limits_read_ns &&
-        now_ns < subject->limits_read_ns + LIMITS_EVERY_NS + (subject->slot % 16) * NSEC_PER_SEC / 2)
+    if (subject->limits_read_ns && now_ns < subject->limits_read_ns + LIMITS_EVERY_NS + jitter_ns(subject))
         return;
     subject->limits_read_ns = now_ns;
     struct knob_set read = {0};
@@ -63,7 +75,6 @@ static void refresh_limits(struct core *core, struct subject *subject)
         subject->in_force = read;
         core_publish_view(core, subject);
     }
-    core_limit_effective(core, subject);
 }
 
 bool core_sample_subject(struct core *core, struct subject *subject)
@@ -75,6 +86,7 @@ bool core_sample_subject(struct core *core, struct subject *subject)
             return r != GROUP_GONE;
     }
     refresh_limits(core, subject);
+    core_limit_effective(core, subject); /* an ancestor's limit may have changed */
     int r = sampler_read(core->sampler, subject->sampled, &row);
     if (r != 0)
         return r != GROUP_GONE;
