@@ -8,6 +8,7 @@
 #include "cgroup/subtree.h"
 
 #include <curl/curl.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -87,27 +88,25 @@ void make_group(struct daemon *d, const char *name, char ret_path[GROUP_PATH_MAX
         assert_int_equal(group_make(&d->host, h, ret_path, &id), GROUP_OK);
 }
 
-static int remove_below(const struct hierarchy *h, const char *path)
+/* Children first. Where something goes meanwhile, so much the better. 0 or -errno. */
+static int remove_tree(int dirfd, const char *name)
 {
-    char full[CGROUP_MOUNT_MAX + GROUP_PATH_MAX];
-    str_format(full, sizeof full, "%s%s", h->mount, path);
-    char *const argv[] = {
-        (char[]){"find"},  full,          (char[]){"-mindepth"}, (char[]){"1"}, (char[]){"-depth"},
-        (char[]){"-type"}, (char[]){"d"}, (char[]){"-delete"},   NULL};
-    pid_t pid = fork();
-    if (pid == 0) {
-        execvp(argv[0], argv);
-        _exit(127);
+    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir) {
+        for (const struct dirent *e; (e = readdir(dir));)
+            if (e->d_type == DT_DIR && e->d_name[0] != '.')
+                (void)remove_tree(fd, e->d_name);
+        closedir(dir);
     }
-    int status;
-    waitpid(pid, &status, 0);
-    return rmdir(full) == 0 || errno == ENOENT ? 0 : -errno;
+    return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 void remove_group(struct daemon *d, const char *path)
 {
     for (unsigned h = 0; h < d->host.count; h++)
-        for (int tries = 0; tries < 100 && remove_below(&d->host.hierarchies[h], path) == -EBUSY; tries++)
+        for (int tries = 0; tries < 100 && remove_tree(d->host.hierarchies[h].dirfd, path + 1) == -EBUSY;
+             tries++)
             usleep(20000);
 }
 
