@@ -426,6 +426,33 @@ static void the_files_unused_for_longest_go_first_and_the_living_stay(void **sta
     assert_false(has_file(world, "lxc:new"));
 }
 
+/* Draws as a reader does, in a process of its own: librrd 1.7 and fontconfig never free all that a picture
+ * took. */
+static int draw(const struct graph_query *query, struct buf *image, char *why, size_t why_size)
+{
+    int pipe_fds[2], status;
+    char bytes[65536];
+    ssize_t n;
+
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int r = graph_draw(query, image, why, why_size);
+        n = write(pipe_fds[1], r == 0 ? image->data : why, r == 0 ? image->len : strlen(why));
+        _exit(n > 0 ? -r : 255);
+    }
+    close(pipe_fds[1]);
+    buf_clear(image);
+    while ((n = read(pipe_fds[0], bytes, sizeof bytes)) > 0)
+        buf_append(image, bytes, (size_t)n);
+    close(pipe_fds[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) != 0)
+        snprintf(why, why_size, "%s", image->data);
+    return -WEXITSTATUS(status);
+}
+
 static void a_graph_is_a_picture_or_says_why_not(void **state)
 {
     struct world *world = *state;
@@ -437,12 +464,12 @@ static void a_graph_is_a_picture_or_says_why_not(void **state)
     struct buf image = BUF_NULL;
     char why[128];
 
-    assert_int_equal(graph_draw(&query, &image, why, sizeof why), -ENOENT);
+    assert_int_equal(draw(&query, &image, why, sizeof why), -ENOENT);
     assert_non_null(strstr(why, "lxc:web"));
     born(world, WEB, "web", 100);
     sample(world, WEB, 0);
     live(world, WEB, 70, 0.5);
-    assert_int_equal(graph_draw(&query, &image, why, sizeof why), 0);
+    assert_int_equal(draw(&query, &image, why, sizeof why), 0);
     assert_memory_equal(image.data, "\x89PNG", 4);
     buf_clear(&image);
     query.svg = true;
@@ -450,7 +477,7 @@ static void a_graph_is_a_picture_or_says_why_not(void **state)
         if (metrics[id].rrd) {
             query.history.metric = (enum metric_id)id;
             buf_clear(&image);
-            if (graph_draw(&query, &image, why, sizeof why) != 0)
+            if (draw(&query, &image, why, sizeof why) != 0)
                 fail_msg("%s: %s", metrics[id].name, why);
             assert_non_null(strstr(image.data, "<svg"));
         }
