@@ -434,6 +434,7 @@ static int draw(const struct graph_query *query, struct buf *image, char *why, s
     char bytes[65536];
     ssize_t n;
 
+    buf_clear(image);
     assert_int_equal(pipe(pipe_fds), 0);
     pid_t pid = fork();
     if (pid == 0) {
@@ -442,7 +443,6 @@ static int draw(const struct graph_query *query, struct buf *image, char *why, s
         _exit(n > 0 ? -r : 255);
     }
     close(pipe_fds[1]);
-    buf_clear(image);
     while ((n = read(pipe_fds[0], bytes, sizeof bytes)) > 0)
         buf_append(image, bytes, (size_t)n);
     close(pipe_fds[0]);
