@@ -1,7 +1,6 @@
 #include "exporters/archive.h"
 
 #include "base/clock.h"
-#include "exporters/archive_disk.h"
 #include "exporters/eventlog.h"
 #include "exporters/graph.h"
 #include "exporters/history.h"
@@ -18,7 +17,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <utime.h>
 
 #include <cmocka.h>
 
@@ -393,39 +391,6 @@ static void events_are_kept_once_over_a_replay(void **state)
     eventlog_list_fini(&list);
 }
 
-static bool only_web_lives(void *owner, const char *key)
-{
-    (void)owner;
-    return strcmp(key, "lxc:web") == 0;
-}
-
-static void the_files_unused_for_longest_go_first_and_the_living_stay(void **state)
-{
-    static const char *const keys[] = {"lxc:old", "lxc:web", "lxc:new"};
-    struct world *world = *state;
-    struct archive_disk disk;
-    char path[RRD_PATH_MAX], why[RRD_WHY_MAX];
-    int64_t last_s;
-
-    for (unsigned i = 0; i < ARRAY_LEN(keys); i++)
-        for (int kind = 0; kind < FOLD_KINDS; kind++) {
-            struct utimbuf times = {.modtime = i == 1 ? 1000 : 100000 * (int64_t)(i + 1)};
-            assert_true(rrd_file_path(world->files_dir, keys[i], kind, path));
-            assert_int_equal(rrd_file_prepare(path, kind, 10, NOON_S, &last_s, why), RRD_FILE_OK);
-            assert_int_equal(utime(path, &times), 0);
-        }
-    assert_int_equal(archive_disk_trim(world->files_dir, GIB, only_web_lives, NULL, &disk), 0);
-    assert_int_equal(disk.removed, 0);
-    assert_int_equal(disk.files, 6);
-    assert_int_equal(archive_disk_trim(world->files_dir, disk.bytes - 1, only_web_lives, NULL, &disk), 0);
-    assert_int_equal(disk.removed, 1);
-    assert_false(has_file(world, "lxc:old"));
-    assert_true(has_file(world, "lxc:new"));
-    assert_int_equal(archive_disk_trim(world->files_dir, 1, only_web_lives, NULL, &disk), 0);
-    assert_true(has_file(world, "lxc:web"));
-    assert_false(has_file(world, "lxc:new"));
-}
-
 /* Draws as a reader does, in a process of its own: librrd 1.7 and fontconfig never free all that a picture
  * took. */
 static int draw(const struct graph_query *query, struct buf *image, char *why, size_t why_size)
@@ -498,7 +463,6 @@ int main(void)
         STORY(a_new_segment_can_be_replayed_without_the_ones_before),
         STORY(what_the_bus_lost_is_a_gap_and_said),
         STORY(events_are_kept_once_over_a_replay),
-        STORY(the_files_unused_for_longest_go_first_and_the_living_stay),
         STORY(a_graph_is_a_picture_or_says_why_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
