@@ -374,6 +374,25 @@ static void what_the_bus_lost_is_a_gap_and_said(void **state)
     assert_near(average_at(world, "lxc:web", 150), 1);
 }
 
+static void an_absence_costs_only_its_own_steps(void **state)
+{
+    struct world *world = *state;
+
+    world->options.after_ns = 3600 * NSEC_PER_SEC; /* all points wait together */
+    archive_close(world->archive);
+    open_archive(world);
+    born(world, WEB, "web", 100);
+    sample(world, WEB, 0);
+    live(world, WEB, 30, 0.5);
+    world->second += 60;
+    live(world, WEB, 20, 2);
+    archive_flush(world->archive, "lxc:web");
+    assert_near(average_at(world, "lxc:web", 30), 0.5);
+    assert_near(average_at(world, "lxc:web", 80), -1);
+    assert_near(average_at(world, "lxc:web", 100), 2);
+    assert_near(average_at(world, "lxc:web", 110), 2);
+}
+
 static void events_are_kept_once_over_a_replay(void **state)
 {
     struct world *world = *state;
@@ -462,6 +481,7 @@ int main(void)
         STORY(a_killed_archiver_takes_up_where_the_journal_ends),
         STORY(a_new_segment_can_be_replayed_without_the_ones_before),
         STORY(what_the_bus_lost_is_a_gap_and_said),
+        STORY(an_absence_costs_only_its_own_steps),
         STORY(events_are_kept_once_over_a_replay),
         STORY(a_graph_is_a_picture_or_says_why_not),
     };
