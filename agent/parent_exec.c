@@ -35,19 +35,6 @@ static void on_deadline(void *owner)
     (void)kill(-exec->pid, SIGKILL);
 }
 
-static const char *severity_name(enum event_severity severity)
-{
-    switch (severity) {
-    case EVENT_INFO:
-        return "info";
-    case EVENT_WARNING:
-        return "warning";
-    case EVENT_PAGE:
-        return "page";
-    }
-    return "?";
-}
-
 static const char *safe_level(unsigned level)
 {
     return level < LEVEL_N ? level_name((enum level)level) : "?";
@@ -62,7 +49,7 @@ static void set_environment(const struct event *event)
         const char *name, *value;
     } variables[] = {
         {"MASU_EVENT", event_kinds[event->type].name},
-        {"MASU_SEVERITY", severity_name(event_kinds[event->type].severity)},
+        {"MASU_SEVERITY", event_severity_name(event_severity(event))},
         {"MASU_LEVEL", safe_level(event->level)},
         {"MASU_LEVEL_BEFORE", safe_level(event->level_before)},
         {"MASU_CONTAINER", event->name},

@@ -47,5 +47,3 @@ json_t *json_plan(const struct json_host *host, const struct plan *plan,
                   const struct plan_outcomes *outcomes);
 /* The metric table. */
 json_t *json_metrics(void);
-/* "info", "warning", "page"; of a pressure event by its level. */
-const char *json_severity(const struct event *event);

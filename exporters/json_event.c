@@ -1,19 +1,5 @@
 #include "exporters/json.h"
 
-const char *json_severity(const struct event *event)
-{
-    static const char *const names[] = {
-        [EVENT_INFO] = "info", [EVENT_WARNING] = "warning", [EVENT_PAGE] = "page"};
-
-    if (event->type >= EVENT_N)
-        return "info";
-    if (event->type != EVENT_PRESSURE)
-        return names[event_kinds[event->type].severity];
-    if (event->level >= LEVEL_CRITICAL)
-        return "page";
-    return event->level == LEVEL_MEDIUM ? "warning" : "info";
-}
-
 static int put_subject(json_t *object, const struct event *event)
 {
     int error = json_object_set_new(object, "path", json_text(event->path));
@@ -40,7 +26,7 @@ json_t *json_event(const struct event *event)
     error |= json_object_set_new(object, "time", json_seconds(event->wall_ns));
     error |= json_object_set_new(
         object, "type", json_string(event->type < EVENT_N ? event_kinds[event->type].name : "unknown"));
-    error |= json_object_set_new(object, "severity", json_string(json_severity(event)));
+    error |= json_object_set_new(object, "severity", json_string(event_severity_name(event_severity(event))));
     if (event->path[0])
         error |= put_subject(object, event);
     if (event->type == EVENT_PRESSURE)

@@ -166,9 +166,9 @@ static void a_pressure_event_tells_both_levels(void **state UNUSED)
                                     "\"name\":\"web\",\"runtime\":\"lxc\",\"level\":\"medium\",\"before\":"
                                     "\"low\",\"text\":\"300 refaults/s\"}");
     event.level = LEVEL_CRITICAL;
-    assert_string_equal(json_severity(&event), "page");
+    assert_string_equal(event_severity_name(event_severity(&event)), "page");
     event.level = LEVEL_NONE;
-    assert_string_equal(json_severity(&event), "info");
+    assert_string_equal(event_severity_name(event_severity(&event)), "info");
 }
 
 static void an_event_of_the_agent_has_no_container(void **state UNUSED)

@@ -20,7 +20,8 @@ struct event_kind {
     const char *help; /* one sentence without full stop */
 };
 extern const struct event_kind event_kinds[EVENT_N];
-int event_find(const char *name); /* or -1 */
+int event_find(const char *name);                              /* or -1 */
+const char *event_severity_name(enum event_severity severity); /* "info", "warning", "page" */
 
 enum { EVENT_TEXT_MAX = 256 };
 
@@ -35,3 +36,7 @@ struct event {
     char runtime[GROUP_RUNTIME_MAX];
     char text[EVENT_TEXT_MAX]; /* one sentence for people */
 };
+
+/* How much this one matters: pressure by its level, everything else by its kind; an unknown type is
+ * EVENT_INFO. */
+enum event_severity event_severity(const struct event *event);
