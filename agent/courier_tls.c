@@ -45,7 +45,9 @@ struct bufferevent *transport_connect(struct transport *transport, struct event_
     if (!ssl)
         return NULL;
     struct bufferevent *bev = NULL;
-    if (SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1)
+    char name[256]; /* OpenSSL's macro casts const away */
+    if (str_copy(name, sizeof name, host) && SSL_set_tlsext_host_name(ssl, name) == 1 &&
+        SSL_set1_host(ssl, host) == 1)
         bev =
             bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
     if (!bev)

@@ -16,6 +16,8 @@ target_compile_options(masu_flags INTERFACE
   -Wcast-qual
   -Wpointer-arith
   -fno-common
+  # clang counts signs to -Wconversion, gcc does not in C
+  $<$<C_COMPILER_ID:Clang>:-Wno-sign-conversion>
   $<$<BOOL:${MASU_WERROR}>:-Werror>
   $<$<BOOL:${MASU_HARDEN}>:-O2;-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2;-fstack-protector-strong;-fcf-protection>
   $<$<BOOL:${MASU_COVERAGE}>:--coverage>
