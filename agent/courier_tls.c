@@ -1,4 +1,5 @@
 #include "agent/courier_transport.h"
+#include "base/str.h"
 #include <errno.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
