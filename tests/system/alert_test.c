@@ -119,11 +119,11 @@ static void oom_kill_calls_the_webhook_and_runs_the_program(void **state)
     struct receiver *r = *state;
     char path[GROUP_PATH_MAX];
     make_group(&r->d, "box", path);
-    assert_true(wait_until(is_listed, r, 10));
+    assert_true(wait_until(is_listed, r, 30));
     pid_t pid = run_grower(&r->d, path, 1 << 20, 50);
     waitpid(pid, NULL, 0);
-    assert_true(wait_until(was_posted, r, 20));
-    assert_true(wait_until(was_run, r, 20));
+    assert_true(wait_until(was_posted, r, 60));
+    assert_true(wait_until(was_run, r, 60));
     remove_group(&r->d, path);
 }
 

@@ -109,7 +109,7 @@ static void what_this_kernel_lacks_is_refused_with_its_reason(void **state)
     char path[GROUP_PATH_MAX], *output;
     make_group(d, "web-lack", path);
     struct held held = {d, path};
-    assert_true(wait_until(holds, &held, 10));
+    assert_true(wait_until(holds, &held, 30));
     daemon_set_policy(
         d, "quotas:\n  web:\n    match: { path: \"%s/web*\" }\n    cpu: { bandwidth: 0.2 }\n    pids: 70\n"
            "    io: { /dev/masu-no-such-disk: { read: 1MB/s } }\n");
@@ -122,32 +122,41 @@ static void what_this_kernel_lacks_is_refused_with_its_reason(void **state)
     remove_group(d, path);
 }
 
+static bool complains(void *argument)
+{
+    json_t *status = api(argument, "/api/v1/status");
+    const char *error = json_string_value(json_object_get(json_object_get(status, "policy"), "error"));
+    bool places_it = error && strstr(error, "policy.yaml:");
+    json_decref(status);
+    return places_it;
+}
+
+static bool is_content(void *argument)
+{
+    json_t *status = api(argument, "/api/v1/status");
+    bool content = json_is_null(json_object_get(json_object_get(status, "policy"), "error"));
+    json_decref(status);
+    return content;
+}
+
 static void broken_policy_at_reload_stays_out(void **state)
 {
     struct daemon *d = *state;
     char path[GROUP_PATH_MAX];
     make_group(d, "web-reload", path);
     struct held held = {d, path};
-    assert_true(wait_until(holds, &held, 10));
+    assert_true(wait_until(holds, &held, 30));
     daemon_set_policy(d, "quotas: [ this is no policy\n");
     kill(d->pid, SIGHUP);
-    sleep(1);
-    json_t *status = api(d, "/api/v1/status");
-    const char *error = json_string_value(json_object_get(json_object_get(status, "policy"), "error"));
-    assert_non_null(error);
-    assert_non_null(strstr(error, "policy.yaml:"));
-    json_decref(status);
+    assert_true(wait_until(complains, d, 30));
     assert_int_equal(quota_usec(d, path), 20000);
     remove_group(d, path);
 
     make_group(d, "web-after", path); /* the old policy holds for new groups too */
-    assert_true(wait_until(holds, &held, 10));
+    assert_true(wait_until(holds, &held, 30));
     daemon_set_policy(d, policy);
     kill(d->pid, SIGHUP);
-    sleep(1);
-    status = api(d, "/api/v1/status");
-    assert_true(json_is_null(json_object_get(json_object_get(status, "policy"), "error")));
-    json_decref(status);
+    assert_true(wait_until(is_content, d, 30));
     remove_group(d, path);
 }
 
@@ -167,7 +176,7 @@ static void groups_that_vanish_at_any_moment_are_no_trouble(void **state)
     }
     make_group(d, "web-last", path);
     struct held held = {d, path};
-    assert_true(wait_until(holds, &held, 10));
+    assert_true(wait_until(holds, &held, 30));
     status = api(d, "/api/v1/status");
     assert_non_null(status);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "enforcer"), "failed")),

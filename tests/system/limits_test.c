@@ -85,14 +85,21 @@ static bool is_gone(void *argument)
     return gone;
 }
 
+/* An emulated machine is itself held up by its host, while its clock runs on: MASU_CPU_TOLERANCE. */
+static double cpu_tolerance(void)
+{
+    const char *text = getenv("MASU_CPU_TOLERANCE");
+    return text ? strtod(text, NULL) : 0.02;
+}
+
 static void busy_loop_is_held_to_a_fifth_of_a_core(void **state)
 {
     struct daemon *d = *state;
     char path[GROUP_PATH_MAX];
     make_group(d, "web1", path);
     struct group_in g = {d, path, NULL};
-    assert_true(wait_until(is_held, &g, 10));
-    assert_true(wait_until(is_listed, &g, 10));
+    assert_true(wait_until(is_held, &g, 30));
+    assert_true(wait_until(is_listed, &g, 30));
     pid_t pid = run_burner(d, path);
     sleep(2);
     double used = cpu_seconds(d, path), time = sample_time(d, path);
@@ -101,9 +108,10 @@ static void busy_loop_is_held_to_a_fifth_of_a_core(void **state)
     time = sample_time(d, path) - time;
     end_child(pid);
     print_message("a busy loop used %.1f %% of a core over %.1f s\n", 100 * used / time, time);
-    assert_true(used / time > 0.18 && used / time < 0.22);
+    double tolerance = cpu_tolerance();
+    assert_true(used / time > 0.2 - tolerance && used / time < 0.2 + tolerance);
     remove_group(d, path);
-    assert_true(wait_until(is_gone, &g, 10));
+    assert_true(wait_until(is_gone, &g, 30));
 }
 
 static bool has_event(struct daemon *d, const char *path, const char *type, const char *level)
@@ -131,20 +139,26 @@ static bool has_oom_event(void *argument)
     return has_event(g->d, g->path, "oom_kill", NULL);
 }
 
+static bool has_drift_event(void *argument)
+{
+    struct group_in *g = argument;
+    return has_event(g->d, g->path, "drift", NULL);
+}
+
 static void grower_is_stopped_by_the_kernel_and_was_announced(void **state)
 {
     struct daemon *d = *state;
     char path[GROUP_PATH_MAX];
     make_group(d, "web2", path);
     struct group_in g = {d, path, NULL};
-    assert_true(wait_until(is_held, &g, 10));
+    assert_true(wait_until(is_held, &g, 30));
     assert_int_equal(memory_limit(d, path), 64 << 20);
-    assert_true(wait_until(is_listed, &g, 10));
+    assert_true(wait_until(is_listed, &g, 30));
     pid_t pid = run_grower(d, path, 1 << 20, 100);
     int status;
     waitpid(pid, &status, 0);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    assert_true(wait_until(has_oom_event, &g, 10));
+    assert_true(wait_until(has_oom_event, &g, 30));
     assert_true(has_event(d, path, "pressure", "medium") || has_event(d, path, "pressure", "critical"));
     assert_true(has_event(d, path, "pressure", "oom"));
     remove_group(d, path);
@@ -163,7 +177,7 @@ static void runtime_that_writes_later_does_not_win(void **state)
     else
         group_write(d, path, "cpu.cfs_quota_us", "90000");
     usleep(100000);
-    assert_true(wait_until(is_held, &g, 5));
+    assert_true(wait_until(is_held, &g, 30));
     sleep(1);
     assert_int_equal(quota_usec(d, path), 20000);
     assert_false(has_event(d, path, "drift", NULL));
@@ -176,15 +190,14 @@ static void write_by_somebody_else_is_drift_and_is_put_back(void **state)
     char path[GROUP_PATH_MAX];
     make_group(d, "web4", path);
     struct group_in g = {d, path, NULL};
-    assert_true(wait_until(is_held, &g, 10));
+    assert_true(wait_until(is_held, &g, 30));
     sleep(2); /* the settle window is over */
     if (version_of(d, "cpu") == 2)
         group_write(d, path, "cpu.max", "70000 100000");
     else
         group_write(d, path, "cpu.cfs_quota_us", "70000");
-    assert_true(wait_until(is_held, &g, 10));
-    sleep(1);
-    assert_true(has_event(d, path, "drift", NULL));
+    assert_true(wait_until(is_held, &g, 30));
+    assert_true(wait_until(has_drift_event, &g, 30));
     remove_group(d, path);
 }
 
@@ -194,7 +207,7 @@ static void plan_is_empty_on_an_unchanged_host_and_after_apply(void **state)
     char path[GROUP_PATH_MAX], *output;
     make_group(d, "web5", path);
     struct group_in g = {d, path, NULL};
-    assert_true(wait_until(is_held, &g, 10));
+    assert_true(wait_until(is_held, &g, 30));
     sleep(1);
     int code = masu(d, &output, "plan", NULL);
     if (code != 0)
@@ -225,7 +238,7 @@ static void release_gives_back_what_was_found(void **state)
     char path[GROUP_PATH_MAX], *output;
     make_group(d, "web6", path);
     struct group_in g = {d, path, NULL};
-    assert_true(wait_until(is_held, &g, 10));
+    assert_true(wait_until(is_held, &g, 30));
     sleep(1);
     assert_int_equal(masu(d, &output, "release", "--all", NULL), 0);
     free(output);
@@ -242,7 +255,7 @@ static void broken_policy_leaves_the_old_one_in_force(void **state)
     char path[GROUP_PATH_MAX], *output;
     make_group(d, "web7", path);
     struct group_in g = {d, path, NULL};
-    assert_true(wait_until(is_held, &g, 10));
+    assert_true(wait_until(is_held, &g, 30));
     daemon_set_policy(d, "quotas:\n  web:\n    match: { path: \"%s/web*\" }\n    cpu: { bandwith: 0.9 }\n");
     assert_int_equal(masu(d, &output, "apply", NULL), 1);
     assert_non_null(strstr(output, ":4:"));
