@@ -8,7 +8,8 @@
  *   core_sample.c    the tick: one row per subject
  *   core_publish.c   frames and views on the bus
  *   core_pressure.c  signals to levels
- *   core_limit.c     the policy in force, plans on their way to the enforcer, from the policy to the enforcer
+ *   core_limit.c     the policy in force, and which quota holds where
+ *   core_run.c       plans on their way, from the reading to the enforcer
  *   core_outcome.c   what the enforcer answers
  *   core_drift.c     the settle window and foreign writes
  *   core_gather.c    what the planner needs to know, read from the kernel in slices
@@ -46,6 +47,7 @@ struct subject {
     enum identity_result known;
     uint32_t slot;
     uint64_t born_wall_ns, born_mono_ns;
+    uint64_t born_run; /* core.run_last_id then: earlier plans that name its path meant another group */
     struct loop_timer identity_timer; /* asks again while the runtime's state files may still appear */
     unsigned identity_tries;
 
@@ -66,13 +68,14 @@ struct subject {
     struct knob_set wanted, in_force, found;
     uint64_t limits_read_ns;                 /* when in_force was last read without a plan's need; 0: stale */
     uint64_t memory_limit, cpu_limit_ppm;    /* least of the group and its ancestors; KNOB_UNLIMITED */
-    unsigned planning;                       /* rows on their way that name this group */
+    unsigned planning;                       /* rows on their way, and readings, that name this group */
     bool replan;                             /* something changed meanwhile */
     uint64_t settle_quiet_ns, settle_end_ns; /* the settle window; end 0: settled */
     struct loop_timer settle_timer;
     uint32_t adopted;   /* bit per knob left as a foreign writer set it */
     bool drift_pending; /* somebody else wrote a knob after the settle window: the next plan tells */
-    unsigned drifts;    /* put back in the current window */
+    bool drift_round;   /* scratch: the plan at hand puts something back */
+    unsigned drifts;    /* rounds of putting back in the current window */
     uint64_t drift_window_ns, fight_until_ns; /* a writer who does not give up is left alone until then */
     char foreign[96];                         /* the last foreign writer, "pid 812 (runc)" */
     struct buf told;                          /* scratch: what the outcomes of one plan say about it */
@@ -104,9 +107,11 @@ struct plan_run {
     enum plan_purpose purpose;
     struct policy *policy; /* PURPOSE_PLAN: its own, freed with the run; else core's */
     uint64_t request_id;   /* the gateway's, 0 when nobody waits */
-    struct gather *gather; /* while reading */
+    struct gather *gather; /* while reading; a client's request without it waits until all is known */
     struct plan plan;
     bool sent;
+    bool holds;                /* PURPOSE_GROUPS: counted in its subject's planning while reading */
+    char path[GROUP_PATH_MAX]; /* PURPOSE_GROUPS: the group */
 };
 
 struct core {
@@ -119,10 +124,13 @@ struct core {
     struct group_tree tree;
     struct watch *watch;
     struct loop_watch watch_io;
+    struct loop_timer rest_timer; /* armed while a storm of events has to wait */
+    uint64_t storm_since_ns;      /* since when there were always more events; 0: there were not */
     struct group_scan *scan;
     struct loop_job scan_job;
     struct loop_timer rescan_timer;
-    bool scanned_once, scan_again;
+    bool scanning, scanned_once, scan_again;
+    char watch_at[GROUP_PATH_MAX]; /* after a scan: the last group that the watch was told of */
     struct knob_support support[KNOB_N];
     bool support_probed;                                  /* with a real group */
     char untouchable[2][HIERARCHIES_MAX][GROUP_PATH_MAX]; /* own group and PID 1's, per hierarchy */
@@ -144,6 +152,10 @@ struct core {
     uint64_t tick, tick_due_ns, tick_began_ns, tick_last_ns, tick_longest_ns, interval_ns;
     struct list_link *tick_at; /* next subject of the running tick, NULL between ticks */
 
+    /* pressure */
+    uint64_t looks_since_ns; /* the second in which looks are counted */
+    unsigned looks;          /* samples between ticks */
+
     /* bus */
     struct bus_writer *bus;
     struct buf frames; /* not yet published */
@@ -153,12 +165,13 @@ struct core {
     struct policy policy;
     bool released; /* masu release --all: nothing is managed until the policy is applied or loaded again */
     char policy_error[512];
-    uint64_t policy_loaded_wall_ns;
+    uint64_t policy_loaded_wall_ns; /* 0: none could be read yet, nothing is written */
     struct list runs;
     struct loop_job gather_job; /* reads for the first run that still gathers */
-    uint64_t run_next_id;
+    uint64_t run_last_id;
+    bool plan_again; /* something could not be planned or may have been missed: all is, after the next scan */
     bool found_known; /* the enforcer told the found values */
-    struct map found; /* path -> struct knob_set*, of groups not (yet) seen */
+    struct map found; /* path -> struct knob_set*, of groups not (yet) seen, or without rows of their own */
     pid_t enforcer_pid;
     uint64_t plans, writes, writes_failed, refusals, drifts, rescans, overflows;
     uint64_t started_wall_ns;
@@ -204,24 +217,35 @@ void core_pressure_step(struct core *core, struct subject *subject, const struct
 /* core_limit.c */
 void core_policy_load(struct core *core); /* from the files; a broken one is told and the old stays */
 void core_policy_set(struct core *core, struct policy *policy); /* takes *policy */
-void core_plan_all(struct core *core, enum plan_purpose purpose, uint64_t request_id);
-void core_plan_subject(struct core *core, struct subject *subject); /* now, without slices */
 void core_limit_born(struct core *core,
                      struct subject *subject); /* finds its quota, opens the settle window, plans */
 void core_limit_grown(struct core *core, struct subject *subject); /* it appeared in one more hierarchy */
 void core_limit_gone(struct core *core, struct subject *subject);
 void core_limit_effective(struct core *core,
                           struct subject *subject); /* memory_limit and cpu_limit from it and its ancestors */
-void core_plan_policy(struct core *core, struct policy *policy,
-                      uint64_t request_id); /* PURPOSE_PLAN; takes *policy */
+bool core_untouchable(const struct core *core, const char *path); /* unless a quota names it exactly */
 bool core_manages(const struct core *core, const struct policy *policy, const struct group_identity *identity,
                   const struct quota **ret_quota);
 MUST_USE int core_limits_start(struct core *core);
 void core_limits_stop(struct core *core);
-struct subject *core_subject_at(const struct core *core, const char *path); /* or NULL */
+
+/* core_run.c */
+void core_plan_all(struct core *core, enum plan_purpose purpose, uint64_t request_id);
+void core_plan_policy(struct core *core, struct policy *policy,
+                      uint64_t request_id); /* PURPOSE_PLAN; takes *policy */
+void core_plan_subject(struct core *core, struct subject *subject);
 void core_run_planned(struct core *core,
                       struct plan_run *run); /* the gathering is over: plan and go on by purpose */
+void core_run_fail(struct plan_run *run, const char *text); /* tells whoever waits, frees */
 struct plan_run *core_run_free(struct plan_run *run);
+enum request_kind core_run_request(const struct plan_run *run);
+void core_runs_resume(struct core *core); /* starts what waited */
+void core_runs_forget(struct core *core); /* drops what reads for the policy in force */
+MUST_USE int core_runs_start(struct core *core);
+void core_runs_stop(struct core *core);
+struct subject *core_subject_at(const struct core *core, const char *path); /* or NULL */
+/* The subject that run @run_id meant by @path; NULL when it is gone, or made anew since. */
+struct subject *core_run_subject(const struct core *core, uint64_t run_id, const char *path);
 
 /* core_outcome.c */
 void core_plan_done(struct core *core, const struct channel_message *message);
@@ -231,19 +255,27 @@ void core_enforcer_new(struct core *core); /* asks for the found values; then ev
 /* core_drift.c */
 void core_settle_begin(struct core *core, struct subject *subject);
 void core_limit_foreign_write(struct core *core, struct subject *subject, const char *file, pid_t pid);
+/* The kernel holds something else than what is known, and the watch told of no writer. */
+void core_limit_differs(struct core *core, struct subject *subject);
+/* A process may have entered the group: v1 throttles above it are pushed down anew. */
+void core_limit_filled(struct core *core, struct group *group, unsigned hierarchy);
 /* Tells of rows that would undo a foreign write, and takes out those that the quota's drift mode leaves
- * alone. */
+ * alone. To be called before what was read becomes what is known. */
 void core_drift_filter(struct core *core, struct plan *plan);
 
 /* core_gather.c */
 struct gather; /* opaque */
+/* The outermost group, @group or above it, whose quota holds in each leaf by itself (v1 throttles), or NULL.
+ */
+struct group *gather_leaf_top(const struct core *core, struct group *group);
 /* Everything a policy could touch: all managed groups, their ancestors and descendants, groups to make. NULL:
  * out of memory. */
 struct gather *gather_all(struct core *core, const struct policy *policy);
-/* One group with its ancestors and descendants. */
-struct gather *gather_one(struct core *core, const struct policy *policy, struct group *group);
+/* By the policy in force: one group with its ancestors and descendants; when an ancestor's quota holds in
+ * each leaf by itself, that ancestor with all below it. */
+struct gather *gather_one(struct core *core, struct group *group);
 bool gather_step(struct gather *gather, uint64_t until_ns); /* true: more to read */
-MUST_USE int gather_plan(struct gather *gather, bool release_all, struct plan *ret);
+MUST_USE int gather_plan(struct gather *gather, enum plan_purpose purpose, struct plan *ret);
 void gather_tell(struct gather *gather); /* what was read becomes the subjects' wanted and in_force */
 struct gather *gather_free(struct gather *gather);
 

@@ -117,7 +117,11 @@ static void explain(struct core *core, const struct channel_message *message, co
         buf_printf(&text, "%s %s (%s:%u): %s\n", mark, quota->name, quota->file, quota->line, why);
     }
     if (!subject->quota)
-        buf_puts(&text, "no quota holds here\n");
+        buf_printf(
+            &text, "no quota holds here%s\n",
+            core_untouchable(core, path)
+                ? ": it is masu's own group, PID 1's, or above one of them, and no quota names it exactly"
+                : "");
     answer_text(core, message, REQUEST_EXPLAIN, RESPONSE_OK, text.data ? text.data : "out of memory");
 }
 
@@ -143,12 +147,14 @@ static void request_apply(struct core *core, const struct channel_message *messa
  * again. */
 static void request_release(struct core *core, const struct channel_message *message)
 {
+    core_runs_forget(core);
     core->released = true;
     struct subject *subject;
     LIST_FOR_EACH(subject, &core->subjects, struct subject, all)
         if (subject->group && subject->quota) {
             subject->quota = NULL;
             subject->wanted = (struct knob_set){0};
+            subject->replan = subject->planning > 0; /* what is on its way is given back too */
             core_publish_view(core, subject);
         }
     core_event(core, EVENT_POLICY, NULL, "every limit is given back; 'masu apply' takes hold again");

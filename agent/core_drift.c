@@ -18,11 +18,29 @@
 enum { FIGHT_ROUNDS = 5 };
 #define FIGHT_WINDOW_NS (60 * NSEC_PER_SEC)
 
+static void fight_over(struct core *core, struct subject *subject, uint64_t now_ns)
+{
+    if (now_ns < subject->fight_until_ns) {
+        loop_timer_arm_at(&subject->settle_timer, subject->fight_until_ns);
+        return;
+    }
+    subject->fight_until_ns = 0;
+    subject->drift_window_ns = 0;
+    subject->drift_pending = true;
+    core_plan_subject(core, subject);
+    core_flush(core);
+}
+
 static void on_settle_due(void *owner)
 {
     struct subject *subject = owner;
     struct core *core = subject->core;
     uint64_t now_ns = loop_now_ns(core->loop);
+    if (!subject->settle_end_ns) {
+        if (subject->fight_until_ns)
+            fight_over(core, subject, now_ns);
+        return;
+    }
     uint64_t end_ns =
         subject->settle_quiet_ns < subject->settle_end_ns ? subject->settle_quiet_ns : subject->settle_end_ns;
     if (now_ns < end_ns) {
@@ -30,21 +48,26 @@ static void on_settle_due(void *owner)
         return;
     }
     subject->settle_end_ns = 0;
+    if (subject->fight_until_ns)
+        loop_timer_arm_at(&subject->settle_timer, subject->fight_until_ns);
     core_plan_subject(core, subject);
     core_publish_view(core, subject);
     core_flush(core);
 }
 
+static bool timer_ready(struct core *core, struct subject *subject)
+{
+    return subject->settle_timer.event ||
+           loop_timer_init(&subject->settle_timer, core->loop, LOOP_URGENT, on_settle_due, subject) == 0;
+}
+
 void core_settle_begin(struct core *core, struct subject *subject)
 {
     uint64_t now_ns = loop_now_ns(core->loop);
+    if (!timer_ready(core, subject))
+        return; /* no memory: its runtime's writes are called drift */
     subject->settle_quiet_ns = now_ns + SETTLE_QUIET_NS;
     subject->settle_end_ns = now_ns + SETTLE_LONGEST_NS;
-    if (!subject->settle_timer.event &&
-        loop_timer_init(&subject->settle_timer, core->loop, LOOP_URGENT, on_settle_due, subject) < 0) {
-        subject->settle_end_ns = 0;
-        return;
-    }
     loop_timer_arm_at(&subject->settle_timer, subject->settle_quiet_ns);
 }
 
@@ -71,18 +94,23 @@ static void remember_author(struct subject *subject, pid_t pid)
     str_format(subject->foreign, sizeof subject->foreign, "pid %d (%s)", (int)pid, n > 0 ? comm : "gone");
 }
 
-/* v1 throttles hold per leaf: a process that enters a group below may need the rule there. */
-static bool fills_a_leaf(const struct core *core, const struct subject *subject, const char *file)
+void core_limit_differs(struct core *core, struct subject *subject)
 {
-    if (strcmp(file, "cgroup.procs") != 0 && strcmp(file, "tasks") != 0)
-        return false;
-    int hierarchy = core->support[KNOB_IO_READ].hierarchy;
-    if (hierarchy < 0 || core->host.hierarchies[hierarchy].version != 1)
-        return false;
-    for (unsigned i = 0; i < subject->quota->setting_count; i++)
-        if (knobs[subject->quota->settings[i].knob].per_device)
-            return true;
-    return false;
+    if (subject->planning == 0 && !subject->settle_end_ns && !subject->drift_pending) {
+        subject->drift_pending = true;
+        remember_author(subject, 0);
+    }
+    core_plan_subject(core, subject);
+}
+
+void core_limit_filled(struct core *core, struct group *group, unsigned hierarchy)
+{
+    if (core->host.hierarchies[hierarchy].version != 1 ||
+        core->support[KNOB_IO_READ].hierarchy != (int)hierarchy)
+        return;
+    const struct group *top = gather_leaf_top(core, group);
+    if (top)
+        core_plan_subject(core, top->owner);
 }
 
 void core_limit_foreign_write(struct core *core, struct subject *subject, const char *file, pid_t pid)
@@ -92,12 +120,16 @@ void core_limit_foreign_write(struct core *core, struct subject *subject, const 
             subject->limits_read_ns = 0;
         return;
     }
-    bool leaf = fills_a_leaf(core, subject, file);
-    if (!leaf && !is_knob_file(file))
+    uint64_t now_ns = loop_now_ns(core->loop);
+    if (!is_knob_file(file))
         return;
-    if (subject->settle_end_ns)
-        subject->settle_quiet_ns = loop_now_ns(core->loop) + SETTLE_QUIET_NS;
-    else if (!leaf) {
+    if (now_ns < subject->fight_until_ns) {
+        subject->limits_read_ns = 0;
+        return;
+    }
+    if (subject->settle_end_ns) {
+        subject->settle_quiet_ns = now_ns + SETTLE_QUIET_NS;
+    } else {
         subject->drift_pending = true;
         remember_author(subject, pid);
     }
@@ -133,39 +165,75 @@ static void note_fight(struct core *core, struct subject *subject)
     subject->fight_until_ns = now_ns + FIGHT_WINDOW_NS;
     core_event(core, EVENT_DRIFT, subject, "%s keeps changing limits of this group: left alone for a minute",
                subject->foreign);
+    if (timer_ready(core, subject))
+        loop_timer_arm_at(&subject->settle_timer, subject->fight_until_ns);
 }
 
-static void judge(struct core *core, struct subject *subject, const struct plan_row *row)
+/* Whether the kernel holds something else than masu last knew. A row may as well be there because an earlier
+ * write failed. */
+static bool changed_unseen(const struct subject *subject, const struct plan_row *row)
+{
+    const struct knob_setting *known = knob_set_get(&subject->in_force, row->knob, row->device);
+    const struct knob_setting *period = knob_set_get(&subject->in_force, KNOB_CPU_PERIOD, 0);
+    if (row->knob == KNOB_CPU_BANDWIDTH && row->version == 2 && period && row->old_pair != period->value)
+        return true;
+    if (!known)
+        return knobs[row->knob].per_device && row->old_value != KNOB_UNLIMITED;
+    return row->old_value != known->value;
+}
+
+/* True: masu writes its own value again. */
+static bool judge(struct core *core, struct subject *subject, const struct plan_row *row)
 {
     tell_drift(core, subject, row);
     switch (subject->quota->drift) {
     case DRIFT_ENFORCE:
-        note_fight(core, subject);
-        return;
+        return true;
     case DRIFT_ADOPT:
     case DRIFT_REPORT:
         subject->adopted |= UINT32_C(1) << row->knob;
-        return;
+        return false;
+    }
+    return false;
+}
+
+/* The subject whose quota the row puts in force, or NULL. */
+static struct subject *drifting(const struct core *core, const struct plan *plan, const struct plan_row *row)
+{
+    struct subject *subject = core_subject_at(core, plan_text(plan, row->path_off));
+    return row->kind == PLAN_WRITE && subject && subject->quota ? subject : NULL;
+}
+
+static void tell_all(struct core *core, const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->row_count; i++) {
+        const struct plan_row *row = &plan->rows[i];
+        struct subject *subject = drifting(core, plan, row);
+        if (subject && subject->drift_pending && !(row->flags & PLAN_ROW_STEP) &&
+            changed_unseen(subject, row))
+            subject->drift_round |= judge(core, subject, row);
+    }
+    /* A round of a fight is one plan, however many knobs it puts back. */
+    for (uint32_t i = 0; i < plan->row_count; i++) {
+        struct subject *subject = drifting(core, plan, &plan->rows[i]);
+        if (!subject)
+            continue;
+        if (subject->drift_round)
+            note_fight(core, subject);
+        subject->drift_round = subject->drift_pending = false;
     }
 }
 
 void core_drift_filter(struct core *core, struct plan *plan)
 {
     uint64_t now_ns = loop_now_ns(core->loop);
-    for (uint32_t i = 0; i < plan->row_count; i++) {
-        const struct plan_row *row = &plan->rows[i];
-        struct subject *subject = core_subject_at(core, plan_text(plan, row->path_off));
-        if (row->kind == PLAN_WRITE && !(row->flags & PLAN_ROW_STEP) && subject && subject->quota &&
-            subject->drift_pending && !(subject->adopted >> row->knob & 1) &&
-            now_ns >= subject->fight_until_ns)
-            judge(core, subject, row);
-    }
+    tell_all(core, plan);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < plan->row_count; i++) {
         const struct plan_row *row = &plan->rows[i];
-        const struct subject *subject = core_subject_at(core, plan_text(plan, row->path_off));
-        bool left_alone = subject && row->kind == PLAN_WRITE &&
-                          ((subject->adopted >> row->knob & 1) || now_ns < subject->fight_until_ns);
+        const struct subject *subject = drifting(core, plan, row);
+        bool left_alone =
+            subject && ((subject->adopted >> row->knob & 1) || now_ns < subject->fight_until_ns);
         if (!left_alone)
             plan->rows[kept++] = *row;
     }

@@ -66,8 +66,12 @@ static int add_group(struct gather *gather, struct group *group, int parent)
         return -ENOMEM;
     memcpy(entry->ids, group->ids, sizeof entry->ids);
     entry->masu_made = policy_makes(gather->policy, group->path);
-    if (!subject)
+    if (!subject) { /* inside a container: at most a rate was pushed down to it */
+        const struct knob_set *found = map_get_str(&core->found, group->path);
+        if (found)
+            entry->found = *found;
         return (int)gather->count - 1;
+    }
     entry->managed = core_manages(core, gather->policy, &subject->identity, &entry->quota);
     entry->found = subject->found;
     entry->release = subject->release;
@@ -81,8 +85,9 @@ static bool counts(const struct gather *gather, const struct group *group)
 {
     const struct subject *subject = group->owner;
     const struct quota *quota;
-    return subject && (subject->found.count > 0 ||
-                       core_manages(gather->core, gather->policy, &subject->identity, &quota));
+    if (!subject)
+        return map_get_str(&gather->core->found, group->path) != NULL;
+    return subject->found.count > 0 || core_manages(gather->core, gather->policy, &subject->identity, &quota);
 }
 
 static bool counts_below(const struct gather *gather, const struct group *group)
@@ -175,25 +180,56 @@ struct gather *gather_all(struct core *core, const struct policy *policy)
     return r == 0 ? gather : gather_free(gather);
 }
 
-struct gather *gather_one(struct core *core, const struct policy *policy, struct group *group)
+static bool holds_per_leaf(const struct core *core, const struct quota *quota)
 {
-    struct gather *gather = gather_new(core, policy);
+    for (unsigned i = 0; i < quota->setting_count; i++) {
+        enum knob_id knob = quota->settings[i].knob;
+        int hierarchy = core->support[knob].hierarchy;
+        if (hierarchy >= 0 &&
+            knob_file(knob, core->host.hierarchies[hierarchy].version)->nesting == KNOB_NEST_LEAF)
+            return true;
+    }
+    return false;
+}
+
+struct group *gather_leaf_top(const struct core *core, struct group *group)
+{
+    struct group *top = NULL;
+    for (struct group *g = group; g && g->parent; g = g->parent) {
+        const struct subject *subject = g->owner;
+        if (subject && subject->quota && holds_per_leaf(core, subject->quota))
+            top = g;
+    }
+    return top;
+}
+
+/* Only the group itself and what lies below it is planned: what is above is context, neither limited nor
+ * given anything back. */
+static void make_context(struct plan_group *entry)
+{
+    entry->managed = false;
+    entry->quota = NULL;
+    entry->found.count = 0;
+}
+
+struct gather *gather_one(struct core *core, struct group *group)
+{
+    struct gather *gather = gather_new(core, &core->policy);
     if (!gather)
         return NULL;
-    struct group *line[64];
+    struct group *line[GROUP_PATH_MAX / 2], *top = gather_leaf_top(core, group);
     unsigned depth = 0;
-    for (struct group *g = group; g && g->parent && depth < ARRAY_LEN(line); g = g->parent)
+    for (struct group *g = top ? top : group; g && g->parent && depth < ARRAY_LEN(line); g = g->parent)
         line[depth++] = g;
     int index = -1;
     while (depth > 0) {
         index = add_group(gather, line[--depth], index);
         if (index < 0)
             return gather_free(gather);
-        /* Only the group itself and what lies below it is planned; what is above is context. */
         if (depth > 0)
-            gather->groups[index].managed = false;
+            make_context(&gather->groups[index]);
     }
-    return add_below(gather, group, index, true) == 0 ? gather : gather_free(gather);
+    return add_below(gather, top ? top : group, index, true) == 0 ? gather : gather_free(gather);
 }
 
 /* What the group's parent hands down to it, on v2: not every controller can be told from its files. */
@@ -219,8 +255,8 @@ static void read_entry(struct gather *gather, struct plan_group *entry)
         return;
     if (knob_read_all(&core->host, core->support, entry->path, &entry->have) != 0) {
         entry->have = (struct knob_set){0};
-        entry->managed = false;
-        entry->quota = NULL;
+        make_context(entry);
+        entry->unread = true;
         return;
     }
     entry->populated = group_first_pid(&core->host, entry->path, &pid) == 0;
@@ -243,8 +279,9 @@ static int resolve_device(void *context, const char *path, uint32_t *ret_device,
     return device_resolve(path, ret_device, why, why_size);
 }
 
-int gather_plan(struct gather *gather, bool release_all, struct plan *ret)
+int gather_plan(struct gather *gather, enum plan_purpose purpose, struct plan *ret)
 {
+    bool release_all = purpose == PURPOSE_RELEASE || (gather->core->released && purpose != PURPOSE_PLAN);
     struct plan_input input = {
         .host = &gather->core->host,
         .support = gather->core->support,
@@ -270,7 +307,8 @@ void gather_tell(struct gather *gather)
         struct plan_group *entry = &gather->groups[i];
         struct group *group = group_tree_find(&core->tree, entry->path);
         struct subject *subject = group ? group->owner : NULL;
-        if (!subject || (!entry->managed && subject->quota))
+        bool context = !entry->managed && subject && subject->quota;
+        if (!subject || context || entry->unread)
             continue;
         subject->in_force = entry->have;
         subject->populated = entry->populated;

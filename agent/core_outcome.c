@@ -11,6 +11,7 @@
 #include "base/memfd.h"
 #include "base/str.h"
 #include "cgroup/device.h"
+#include "cgroup/group.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -55,9 +56,14 @@ static const char *error_text(int error)
     return strerror(-error);
 }
 
-static bool group_vanished(int error)
+/* The normal life of a group; the watch tells of it, a moment after or before. */
+static bool group_vanished(const struct core *core, const char *path, const struct plan_row *row, int error)
 {
-    return error == -ENOENT || error == -ENODEV || error == -ESTALE;
+    uint64_t id = 0;
+    int hierarchy = cgroup_host_by_device(&core->host, row->hierarchy);
+    if ((error != -ENOENT && error != -ENODEV && error != -ESTALE) || hierarchy < 0)
+        return false;
+    return group_id(&core->host, (unsigned)hierarchy, path, &id) != 0 || id != row->cgroup_id;
 }
 
 static void describe_row(const struct plan_row *row, char *buf, size_t size)
@@ -89,6 +95,38 @@ static void note_found(struct subject *subject, const struct plan_row *row)
     }
     if (row->flags & PLAN_ROW_RESTORE)
         knob_set_remove(&subject->found, row->knob, row->device);
+}
+
+static struct knob_set *found_at(struct core *core, const char *path)
+{
+    struct subject *subject = core_subject_at(core, path);
+    return subject ? &subject->found : map_get_str(&core->found, path);
+}
+
+static void found_keep(struct core *core, const char *path, const struct knob_setting *one)
+{
+    struct knob_set *set = found_at(core, path);
+    if (!set) {
+        set = calloc(1, sizeof *set);
+        if (!set || map_set_str(&core->found, path, set) < 0) {
+            free(set);
+            return;
+        }
+    }
+    if (knob_set_get(set, one->knob, one->device))
+        return;
+    if (knob_set_put(set, one->knob, one->device, one->value) < 0)
+        log_warn("limit", "'%s': %s is not given back later", path, knobs[one->knob].key);
+}
+
+static void found_forget(struct core *core, const char *path, const struct plan_row *row)
+{
+    struct knob_set *set = found_at(core, path);
+    if (!set)
+        return;
+    knob_set_remove(set, row->knob, row->device);
+    if (set->count == 0 && map_get_str(&core->found, path) == set)
+        free(map_remove_str(&core->found, path));
 }
 
 static void note_in_force(struct subject *subject, const struct plan_row *row, uint64_t read_back)
@@ -142,7 +180,7 @@ static void note_failed(struct core *core, struct subject *subject, const struct
     const char *path = plan_text(plan, row->path_off);
     if (outcome->error == -ECANCELED)
         return;
-    if (group_vanished(outcome->error) && !subject)
+    if (group_vanished(core, path, row, outcome->error))
         return;
     core->writes_failed++;
     if (row->kind == PLAN_WRITE)
@@ -155,12 +193,29 @@ static void note_failed(struct core *core, struct subject *subject, const struct
              strerror(-outcome->error));
 }
 
-static void note_outcomes(struct core *core, const struct plan *plan, const struct plan_outcomes *outcomes)
+/* A group without a subject is inside a container or has not been seen yet, since this very plan made it. */
+static void note_found_elsewhere(struct core *core, const char *path, const struct plan_row *row)
+{
+    struct knob_setting replaced[2];
+    unsigned count = found_of_row(row, replaced);
+    if (core_subject_at(core, path) && !(row->flags & PLAN_ROW_CREATED))
+        return; /* made anew since */
+    for (unsigned i = 0; i < count; i++)
+        found_keep(core, path, &replaced[i]);
+    if (row->flags & PLAN_ROW_RESTORE || row->kind == PLAN_FORGET)
+        found_forget(core, path, row);
+}
+
+static void note_outcomes(struct core *core, uint64_t run_id, const struct plan *plan,
+                          const struct plan_outcomes *outcomes)
 {
     for (uint32_t i = 0; i < plan->row_count; i++) {
         const struct plan_row *row = &plan->rows[i];
         const struct plan_outcome *outcome = &outcomes->items[i];
-        struct subject *subject = core_subject_at(core, plan_text(plan, row->path_off));
+        const char *path = plan_text(plan, row->path_off);
+        struct subject *subject = core_run_subject(core, run_id, path);
+        if (!subject && !outcome->error && !outcome->undone)
+            note_found_elsewhere(core, path, row);
         if (outcome->error && note_partial(core, subject, row, outcome))
             continue;
         if (outcome->error)
@@ -185,10 +240,10 @@ static void finish_subject(struct core *core, struct subject *subject)
     core_plan_subject(core, subject);
 }
 
-static void finish_subjects(struct core *core, const struct plan *plan)
+static void finish_subjects(struct core *core, uint64_t run_id, const struct plan *plan)
 {
     for (uint32_t i = 0; i < plan->row_count; i++) {
-        struct subject *subject = core_subject_at(core, plan_text(plan, plan->rows[i].path_off));
+        struct subject *subject = core_run_subject(core, run_id, plan_text(plan, plan->rows[i].path_off));
         if (subject && subject->planning > 0 && --subject->planning == 0)
             finish_subject(core, subject);
     }
@@ -205,36 +260,23 @@ void core_plan_done(struct core *core, const struct channel_message *message)
     if (r == 0)
         r = plan_outcomes_decode(view.bytes, view.len, &outcomes);
     if (r == 0 && outcomes.count == run->plan.row_count) {
-        note_outcomes(core, &run->plan, &outcomes);
+        note_outcomes(core, run->id, &run->plan, &outcomes);
         if (run->request_id)
-            core_api_answer_plan(core, run->request_id,
-                                 run->purpose == PURPOSE_APPLY ? REQUEST_APPLY : REQUEST_RELEASE, &run->plan,
-                                 &outcomes);
-    } else {
-        log_error("limit", "the enforcer's answer cannot be read, everything is planned again");
+            core_api_answer_plan(core, run->request_id, core_run_request(run), &run->plan, &outcomes);
+        run->request_id = 0;
     }
+    uint64_t run_id = run->id;
     struct plan plan = run->plan;
+    bool heard = r == 0 && outcomes.count == plan.row_count;
     run->plan = PLAN_NULL;
-    core_run_free(run);
-    finish_subjects(core, &plan);
+    if (heard)
+        core_run_free(run);
+    else
+        core_run_fail(run, "the enforcer's answer cannot be read");
+    finish_subjects(core, run_id, &plan);
     plan_fini(&plan);
     plan_outcomes_fini(&outcomes);
     core_flush(core);
-}
-
-static void keep_found(struct core *core, const char *path, const struct plan_row *row)
-{
-    struct subject *subject = core_subject_at(core, path);
-    struct knob_set *set = subject ? &subject->found : map_get_str(&core->found, path);
-    if (!set) {
-        set = calloc(1, sizeof *set);
-        if (!set || map_set_str(&core->found, path, set) < 0) {
-            free(set);
-            return;
-        }
-    }
-    if (knob_set_put(set, row->knob, row->device, row->old_value) < 0)
-        log_warn("limit", "'%s': %s is not given back later", path, knobs[row->knob].key);
 }
 
 void core_found_values(struct core *core, const struct channel_message *message)
@@ -247,12 +289,18 @@ void core_found_values(struct core *core, const struct channel_message *message)
     if (r < 0)
         log_error("limit", "the values found before cannot be read (%s), releases give back nothing older",
                   strerror(-r));
+    size_t cursor = 0;
+    for (const struct map_entry *e; (e = map_next(&core->found, &cursor));)
+        free(e->value);
+    map_fini(&core->found);
+    core->found = MAP_NULL;
     for (uint32_t i = 0; r == 0 && i < found.row_count; i++)
-        keep_found(core, plan_text(&found, found.rows[i].path_off), &found.rows[i]);
+        found_keep(core, plan_text(&found, found.rows[i].path_off),
+                   &(struct knob_setting){found.rows[i].knob, found.rows[i].device, found.rows[i].old_value});
     plan_fini(&found);
     core->found_known = true;
-    if (core->scanned_once)
-        core_plan_all(core, PURPOSE_START, 0);
+    core_plan_all(core, PURPOSE_START, 0);
+    core_runs_resume(core);
 }
 
 void core_enforcer_new(struct core *core)
@@ -262,7 +310,8 @@ void core_enforcer_new(struct core *core)
         if (run->sent) {
             static const char text[] = "the enforcer was started anew meanwhile, try again";
             if (run->request_id)
-                core_api_answer(core, run->request_id, REQUEST_APPLY, RESPONSE_FAILED, text, strlen(text));
+                core_api_answer(core, run->request_id, core_run_request(run), RESPONSE_FAILED, text,
+                                strlen(text));
             core_run_free(run);
         }
     struct subject *subject;

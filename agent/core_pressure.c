@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 
 #define STEP_SPACING_NS (5 * NSEC_PER_MSEC)
+enum { LOOKS_PER_SECOND = 500 };
 
 static const struct pressure_rules rules = PRESSURE_RULES_DEFAULT;
 
@@ -24,15 +25,22 @@ static uint64_t value_or_0(const struct row *row, enum metric_id id)
     return row_has(row, id) ? row->values[id] : 0;
 }
 
+/* A counter that could not be read stands where it stood. */
+static uint64_t counter(const struct row *row, enum metric_id id, uint64_t last)
+{
+    return row_has(row, id) ? row->values[id] : last;
+}
+
 static struct pressure_signals signals_of(const struct subject *subject, const struct row *row)
 {
+    const struct pressure_signals *last = &subject->pressure.last;
     struct pressure_signals s = {
         .now_ns = row->mono_ns,
         .has_psi = row_has(row, METRIC_MEMORY_PRESSURE_SOME),
         .psi_some_usec = value_or_0(row, METRIC_MEMORY_PRESSURE_SOME),
         .psi_full_usec = value_or_0(row, METRIC_MEMORY_PRESSURE_FULL),
-        .limit_hits = value_or_0(row, METRIC_MEMORY_LIMIT_HITS),
-        .oom_kills = value_or_0(row, METRIC_MEMORY_OOM_KILLS),
+        .limit_hits = counter(row, METRIC_MEMORY_LIMIT_HITS, last->limit_hits),
+        .oom_kills = counter(row, METRIC_MEMORY_OOM_KILLS, last->oom_kills),
         .has_refaults = row_has(row, METRIC_MEMORY_REFAULTS),
         .refaults = value_or_0(row, METRIC_MEMORY_REFAULTS),
         .has_reclaim = row_has(row, METRIC_MEMORY_SCANNED),
@@ -66,12 +74,23 @@ static void tell_oom_kills(struct core *core, struct subject *subject, const str
                    kills == 1 ? "" : "es");
 }
 
+/* However many near their limits at once, ticks and answers keep their share of the loop. */
+static bool look_allowed(struct core *core)
+{
+    uint64_t now_ns = loop_now_ns(core->loop);
+    if (now_ns > core->looks_since_ns + NSEC_PER_SEC) {
+        core->looks_since_ns = now_ns;
+        core->looks = 0;
+    }
+    return ++core->looks <= LOOKS_PER_SECOND;
+}
+
 /* The next second may be too late for a container that nears its limit. */
 static void on_look_due(void *owner)
 {
     struct subject *subject = owner;
     struct core *core = subject->core;
-    if (core_sample_subject(core, subject))
+    if (look_allowed(core) && core_sample_subject(core, subject))
         core_flush(core);
 }
 

@@ -70,11 +70,15 @@ static void refresh_limits(struct core *core, struct subject *subject)
         return;
     subject->limits_read_ns = now_ns;
     struct knob_set read = {0};
-    if (knob_read_all(&core->host, core->support, subject->group->path, &read) == 0 &&
-        memcmp(&read, &subject->in_force, sizeof read) != 0) {
-        subject->in_force = read;
-        core_publish_view(core, subject);
+    if (knob_read_all(&core->host, core->support, subject->group->path, &read) != 0 ||
+        memcmp(&read, &subject->in_force, sizeof read) == 0)
+        return;
+    if (subject->quota && now_ns >= subject->fight_until_ns) {
+        core_limit_differs(core, subject);
+        return;
     }
+    subject->in_force = read;
+    core_publish_view(core, subject);
 }
 
 bool core_sample_subject(struct core *core, struct subject *subject)

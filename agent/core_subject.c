@@ -20,6 +20,8 @@ static const uint64_t identity_pauses_ns[] = {
     NSEC_PER_SEC,       2 * NSEC_PER_SEC,   5 * NSEC_PER_SEC,    10 * NSEC_PER_SEC,
 };
 
+enum { IDENTITY_TRIES_OLD = ARRAY_LEN(identity_pauses_ns) - 2 };
+
 bool core_in_scope(const struct core *core, const char *path)
 {
     const struct setting_list *scope = &core->settings->scope;
@@ -57,6 +59,7 @@ static void ask_later(struct subject *subject)
     if (subject->identity_tries >= ARRAY_LEN(identity_pauses_ns))
         return;
     uint64_t pause_ns = identity_pauses_ns[subject->identity_tries++];
+    pause_ns += pause_ns / 64 * (subject->slot % 16); /* thousands found by one scan do not ask at once */
     loop_timer_arm_at(&subject->identity_timer, loop_now_ns(subject->core->loop) + pause_ns);
 }
 
@@ -98,6 +101,7 @@ struct subject *subject_new(struct core *core, struct group *group, const struct
     subject->identity = *identity;
     subject->born_wall_ns = clock_wall_ns();
     subject->born_mono_ns = clock_mono_ns();
+    subject->born_run = core->run_last_id;
     subject->level_since_wall_ns = subject->born_wall_ns;
     subject->nsid = -1;
     subject->pressure = PRESSURE_STATE_NULL;
@@ -147,7 +151,10 @@ void core_subject_born(struct core *core, struct group *group)
         return;
     }
     subject->known = known;
-    int r = loop_timer_init(&subject->identity_timer, core->loop, LOOP_URGENT, on_identity_due, subject);
+    /* Whoever was there before masu has its state files already. */
+    if (known == IDENTITY_GROUP && !core->scanned_once)
+        subject->identity_tries = IDENTITY_TRIES_OLD;
+    int r = loop_timer_init(&subject->identity_timer, core->loop, LOOP_NORMAL, on_identity_due, subject);
     if (r == 0 && known != IDENTITY_KNOWN)
         ask_later(subject);
     if (core->scanned_once)
@@ -158,6 +165,7 @@ void core_subject_born(struct core *core, struct group *group)
 void core_subject_gone(struct core *core, struct group *group)
 {
     struct subject *subject = group->owner;
+    free(map_remove_str(&core->found, group->path));
     if (!subject)
         return;
     core_event(core, EVENT_GONE, subject, "%s '%s' is gone", subject->identity.runtime,

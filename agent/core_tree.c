@@ -1,7 +1,7 @@
 /*
  * The group tree in step with the kernel: the watch tells of births and deaths at once, a scan every 30 s and
  * after each overflow makes good what the watch may have missed. Births come before everything else in the
- * loop; a scan is a job.
+ * loop, but for a storm of them; a scan is a job.
  */
 
 #include "agent/core.h"
@@ -15,7 +15,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { WATCH_BUDGET = 32 };
+enum { WATCH_STEP = 4 };
+#define STORM_NS (4 * NSEC_PER_MSEC)
 
 static void on_group_born(void *context, struct group *group)
 {
@@ -67,7 +68,11 @@ static void group_modified(struct core *core, const struct watch_event *event)
     if (event->pid && event->pid == core->enforcer_pid)
         return;
     struct group *group = group_tree_find(&core->tree, event->path);
-    if (group && group->owner)
+    if (!group)
+        return;
+    if (strcmp(event->name, "cgroup.procs") == 0 || strcmp(event->name, "tasks") == 0)
+        core_limit_filled(core, group, event->hierarchy);
+    else if (group->owner)
         core_limit_foreign_write(core, group->owner, event->name, event->pid);
 }
 
@@ -86,10 +91,45 @@ static void on_watch_event(void *context, const struct watch_event *event)
         return;
     case WATCH_OVERFLOW:
         core->overflows++;
+        core->plan_again = true; /* foreign writes may have been among what was lost */
         core_event(core, EVENT_OVERFLOW, NULL,
                    "the kernel's event queue overflowed, reading the whole tree again");
         core_rescan(core);
         return;
+    }
+}
+
+static void on_watch_readable(void *owner, int fd, unsigned what);
+
+static int listen(struct core *core)
+{
+    return loop_watch_init(&core->watch_io, core->loop, watch_fd(core->watch), LOOP_READ, LOOP_URGENT,
+                           on_watch_readable, core);
+}
+
+static void on_rest_over(void *owner)
+{
+    struct core *core = owner;
+    core->storm_since_ns = 0;
+    int r = listen(core);
+    if (r == 0)
+        return;
+    log_warn("watch", "%s, trying again in a second", strerror(-r));
+    loop_timer_arm_at(&core->rest_timer, loop_now_ns(core->loop) + NSEC_PER_SEC);
+}
+
+/* A storm of events that does not end would keep ticks and answers waiting for ever: after a few milliseconds
+ * they have their turn. */
+static void note_storm(struct core *core, bool more)
+{
+    uint64_t now_ns = loop_now_ns(core->loop);
+    if (!more)
+        core->storm_since_ns = 0;
+    else if (!core->storm_since_ns)
+        core->storm_since_ns = now_ns;
+    else if (now_ns - core->storm_since_ns > STORM_NS) {
+        loop_watch_fini(&core->watch_io);
+        loop_timer_arm_at(&core->rest_timer, now_ns);
     }
 }
 
@@ -98,25 +138,49 @@ static void on_watch_readable(void *owner, int fd, unsigned what)
     (void)fd;
     (void)what;
     struct core *core = owner;
-    int r = watch_drain(core->watch, WATCH_BUDGET, on_watch_event, core);
-    if (r < 0)
-        log_warn("watch", "%s, trying again", strerror(-r));
+    uint64_t until_ns = loop_now_ns(core->loop) + LOOP_SLICE_NS;
+    int taken;
+    do
+        taken = watch_drain(core->watch, WATCH_STEP, on_watch_event, core);
+    while (taken == WATCH_STEP && clock_mono_ns() < until_ns);
+    if (taken < 0)
+        log_warn("watch", "%s, trying again", strerror(-taken));
     core_flush(core);
+    note_storm(core, taken == WATCH_STEP);
 }
 
-/* Inotify is told of every directory that a scan finds. */
-static void watch_known_groups(struct core *core)
+/* The group after @group, parents before children. */
+static struct group *next_group(struct group *group)
+{
+    if (!list_empty(&group->children))
+        return CONTAINER_OF(group->children.head.next, struct group, siblings);
+    for (; group->parent; group = group->parent)
+        if (group->siblings.next != &group->parent->children.head)
+            return CONTAINER_OF(group->siblings.next, struct group, siblings);
+    return NULL;
+}
+
+static void watch_group(struct core *core, const struct group *group)
+{
+    for (unsigned h = 0; h < core->host.count; h++)
+        if (group->ids[h] && watch_add_dir(core->watch, h, group->path) == -ENOSPC)
+            log_warn("watch", "fs.inotify.max_user_watches is used up, some births are found by scans only");
+}
+
+/* Inotify is told of every directory that a scan finds. When the place it had come to is gone meanwhile, it
+ * begins anew. True: there is more to do. */
+static bool watch_known_groups(struct core *core, uint64_t until_ns)
 {
     if (watch_kind(core->watch) == WATCH_FANOTIFY)
-        return;
-    size_t cursor = 0;
-    for (const struct map_entry *e; (e = map_next(&core->tree.by_path, &cursor));) {
-        const struct group *group = e->value;
-        for (unsigned h = 0; h < core->host.count; h++)
-            if (group->ids[h] && watch_add_dir(core->watch, h, group->path) == -ENOSPC)
-                log_warn("watch",
-                         "fs.inotify.max_user_watches is used up, some births are found by scans only");
+        return false;
+    struct group *group = group_tree_find(&core->tree, core->watch_at);
+    for (group = group ? group : core->tree.root; group; group = next_group(group)) {
+        str_copy(core->watch_at, sizeof core->watch_at, group->path);
+        if (clock_mono_ns() >= until_ns)
+            return true;
+        watch_group(core, group);
     }
+    return false;
 }
 
 static void probe_support(struct core *core)
@@ -133,37 +197,50 @@ static void probe_support(struct core *core)
     core->support_probed = probe != NULL;
 }
 
-static bool on_scan_slice(void *owner, uint64_t until_ns)
+static void scan_over(struct core *core)
 {
-    struct core *core = owner;
-    int r = group_scan_step(core->scan, until_ns);
-    if (r == GROUP_SCAN_MORE) {
-        core_flush(core);
-        return true;
-    }
-    if (r < 0)
-        log_warn("tree", "the scan stopped: %s, the next one is in %d s", strerror(-r),
-                 (int)(RESCAN_EVERY_NS / NSEC_PER_SEC));
-    core->scan = group_scan_free(core->scan);
     core->rescans++;
-    watch_known_groups(core);
     if (!core->support_probed)
         probe_support(core);
     if (!core->scanned_once) {
         core->scanned_once = true;
         core_enforcer_new(core);
+    } else if (core->plan_again) {
+        core->plan_again = false;
+        core_plan_all(core, PURPOSE_START, 0);
     }
     core_flush(core);
     if (core->scan_again) {
         core->scan_again = false;
         core_rescan(core);
     }
-    return core->scan != NULL;
+}
+
+static bool on_scan_slice(void *owner, uint64_t until_ns)
+{
+    struct core *core = owner;
+    if (core->scan) {
+        int r = group_scan_step(core->scan, until_ns);
+        if (r < 0)
+            log_warn("tree", "the scan stopped: %s, the next one is in %d s", strerror(-r),
+                     (int)(RESCAN_EVERY_NS / NSEC_PER_SEC));
+        if (r != GROUP_SCAN_MORE) {
+            core->scan = group_scan_free(core->scan);
+            core->watch_at[0] = '\0';
+        }
+        core_flush(core);
+        return true;
+    }
+    if (watch_known_groups(core, until_ns))
+        return true;
+    core->scanning = false;
+    scan_over(core);
+    return core->scanning;
 }
 
 void core_rescan(struct core *core)
 {
-    if (core->scan) {
+    if (core->scanning) {
         core->scan_again = true;
         return;
     }
@@ -173,6 +250,7 @@ void core_rescan(struct core *core)
         log_warn("tree", "out of memory for a scan, trying at the next one");
         return;
     }
+    core->scanning = true;
     loop_job_start(&core->scan_job);
 }
 
@@ -202,8 +280,9 @@ int core_tree_start(struct core *core)
     r = watch_open(&core->host, managed_hierarchies(core), 0, &core->watch);
     if (r < 0)
         return r;
-    r = loop_watch_init(&core->watch_io, core->loop, watch_fd(core->watch), LOOP_READ, LOOP_URGENT,
-                        on_watch_readable, core);
+    r = listen(core);
+    if (r == 0)
+        r = loop_timer_init(&core->rest_timer, core->loop, LOOP_IDLE, on_rest_over, core);
     if (r == 0)
         r = loop_job_init(&core->scan_job, core->loop, on_scan_slice, core);
     if (r == 0)
@@ -218,6 +297,7 @@ void core_tree_stop(struct core *core)
     loop_timer_fini(&core->rescan_timer);
     loop_job_fini(&core->scan_job);
     core->scan = group_scan_free(core->scan);
+    loop_timer_fini(&core->rest_timer);
     loop_watch_fini(&core->watch_io);
     core->watch = watch_close(core->watch);
     group_tree_fini(&core->tree);

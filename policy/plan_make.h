@@ -29,6 +29,7 @@ struct plan_group {
     struct knob_set found;       /* found values (what was there before masu first wrote), for release */
     enum policy_release release; /* how found values are given back when no quota holds here any more */
     uint64_t memory_usage;       /* bytes, for shrinks; 0 unknown */
+    bool unread; /* it vanished, or could not be read: left in as context, nothing is known of it */
 };
 
 struct plan_input {
