@@ -32,6 +32,7 @@ export interface Event {
   severity: string;
   path?: string;
   name?: string;
+  runtime?: string;
   level?: Level;
   before?: Level;
   text: string;
@@ -88,9 +89,9 @@ export interface Listener {
 }
 
 // EventSource reconnects by itself; a tick that stays away for long is a lost link too.
-export function listen(listener: Listener): void {
+export function listen(after: number | undefined, listener: Listener): void {
   let last = Date.now();
-  const source = new EventSource("/api/v1/stream");
+  const source = new EventSource(`/api/v1/stream${after === undefined ? "" : `?after=${after}`}`);
   source.addEventListener("tick", (message) => {
     last = Date.now();
     listener.link("live");

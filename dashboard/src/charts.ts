@@ -17,12 +17,16 @@ interface Series {
 interface Chart {
   title: string;
   show(value: number | null | undefined): string;
+  least: number; // the axis reaches at least there
+  steps?: number[]; // between its marks
   series: Series[];
 }
 
+const powersOfTwo = Array.from({ length: 44 }, (_, i) => 2 ** i);
+
 export const charts: Chart[] = [
   {
-    title: "CPU, cores", show: format.cores,
+    title: "CPU, cores", show: format.cores, least: 0.05,
     series: [
       { label: "used", metric: "cpu_usage", color: "cpu", fill: true, counter: true },
       { label: "throttled", metric: "cpu_throttled", color: "write", counter: true },
@@ -30,7 +34,7 @@ export const charts: Chart[] = [
     ],
   },
   {
-    title: "Memory", show: format.bytes,
+    title: "Memory", show: format.bytes, least: 1 << 20, steps: powersOfTwo,
     series: [
       { label: "charged", metric: "memory_usage", color: "memory", fill: true },
       { label: "anonymous", metric: "memory_anon", color: "psi" },
@@ -38,17 +42,17 @@ export const charts: Chart[] = [
     ],
   },
   {
-    title: "Disk", show: (v) => format.rate(v ?? undefined),
+    title: "Disk", show: format.rate, least: 10_000,
     series: [
       { label: "read", metric: "io_read", color: "read", counter: true },
       { label: "write", metric: "io_write", color: "write", counter: true },
     ],
   },
   {
-    title: "Stalled time (PSI)", show: (v) => format.percent(v ?? undefined),
+    title: "Stalled time (PSI)", show: format.percent, least: 0.05,
     series: [
       { label: "memory", metric: "memory_pressure_some", color: "psi", counter: true },
-      { label: "memory, all tasks", metric: "memory_pressure_full", color: "full", counter: true },
+      { label: "memory, all", metric: "memory_pressure_full", color: "full", counter: true },
       { label: "CPU", metric: "cpu_pressure_some", color: "cpu", counter: true },
       { label: "disk", metric: "io_pressure_some", color: "write", counter: true },
     ],
@@ -87,9 +91,10 @@ export class ChartPanel {
     return this.chart.series.map((s) => s.metric);
   }
 
-  // Points of the archive, by metric; they come before what the stream already brought.
+  // Points of the archive, by metric; they come before what the stream already brought. The newest that it has not yet folded are
+  // left out: there the line goes on to the stream's first point.
   setHistory(histories: Map<string, History>): void {
-    const times = [...new Set([...histories.values()].flatMap((h) => h.points.map((p) => p[0])))].sort((a, b) => a - b);
+    const times = [...new Set([...histories.values()].flatMap((h) => h.points.filter((p) => p[1] !== null || p[0] < this.to - 60).map((p) => p[0])))].sort((a, b) => a - b);
     const firstLive = this.times.find((t) => t > (times.at(-1) ?? 0));
     const keep = firstLive === undefined ? this.times.length : this.times.indexOf(firstLive);
     this.columns = this.chart.series.map((series, i) => {
@@ -146,6 +151,7 @@ export class ChartPanel {
   }
 
   private options(): uPlot.Options {
+    const span = this.to - this.from;
     const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line"), width: 1 }, font: "11.5px system-ui, sans-serif" };
     return {
       width: this.holder.clientWidth,
@@ -154,11 +160,11 @@ export class ChartPanel {
       cursor: { sync: { key: "container" }, points: { size: 6 } },
       scales: {
         x: { range: () => [this.from, this.to] },
-        y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1] },
+        y: { range: (_plot, _min, max) => [0, Math.max((max ?? 0) * 1.08, this.chart.least)] },
       },
       axes: [
-        { ...axis, values: (_: uPlot, ticks: number[]) => ticks.map((t) => tick(t, this.to - this.from)) },
-        { ...axis, size: 76, values: (_: uPlot, ticks: number[]) => ticks.map((t) => this.chart.show(t)) },
+        { ...axis, size: 30, space: span > 600 && span <= 86400 ? 50 : 76, values: (_: uPlot, ticks: number[]) => ticks.map((t) => tick(t, span)) },
+        { ...axis, size: 76, ...(this.chart.steps ? { incrs: this.chart.steps } : {}), values: (_: uPlot, ticks: number[]) => ticks.map((t) => this.chart.show(t)) },
       ],
       series: [
         {},

@@ -5,6 +5,7 @@ import type { Container, Event } from "./api";
 import { ChartPanel, charts } from "./charts";
 import { el, text } from "./dom";
 import * as format from "./format";
+import { Log } from "./log";
 
 const spans: [string, number][] = [["5 min", 300], ["1 h", 3600], ["6 h", 21600], ["2 d", 172800], ["31 d", 2678400]];
 
@@ -14,7 +15,8 @@ export class Detail {
   private readonly badge = el("span", { class: "badge none" }, "none");
   private readonly facts = el("span", { class: "soft" });
   private readonly limits = el("tbody");
-  private readonly log = el("ul", { class: "events" });
+  private readonly limitsPanel = el("section", { class: "panel" });
+  private readonly log = new Log(200);
   private readonly missing = el("div", { class: "note bad", hidden: "" }, "This container is gone; its charts stay as they were.");
   private readonly panels = charts.map((chart) => new ChartPanel(chart));
   private readonly buttons: HTMLButtonElement[] = [];
@@ -32,9 +34,10 @@ export class Detail {
     this.head.append(el("a", { class: "back", href: "#" }, "← all containers"), el("h1", {}, container?.name ?? path), this.badge, this.facts, el("span", { class: "grow" }), picker);
     const grid = el("div", { class: "charts" }, ...this.panels.map((p) => p.element));
     const table = el("table", { class: "facts" }, el("thead", {}, el("tr", {}, el("th", {}, "limit"), el("th", {}, "in force"), el("th", {}, "the quota asks for"))), this.limits);
+    this.limitsPanel.append(el("h2", {}, "Limits"), table);
     const columns = el("div", { class: "columns" },
-      el("section", { class: "panel" }, el("h2", {}, "Limits"), table),
-      el("section", { class: "panel" }, el("h2", {}, "Events"), this.log));
+      this.limitsPanel,
+      el("section", { class: "panel" }, el("h2", {}, "Events"), this.log.element));
     this.element.append(this.head, this.missing, grid, columns);
     this.resizer.observe(grid);
     for (const event of events) this.addEvent(event);
@@ -53,10 +56,17 @@ export class Detail {
     for (const panel of this.panels) panel.add(c, now - this.span, now);
     this.badge.className = `badge ${c.level}`;
     text(this.badge, c.level === "none" ? "no memory pressure" : `memory pressure: ${c.level}`);
-    const parts = [c.runtime, c.path, c.quota ? `quota ${c.quota}` : "no quota", `here for ${format.age(now - c.born)}`];
-    if (c.settling) parts.push("settling");
-    text(this.facts, parts.join(" · "));
+    text(this.facts, c.kind === "host" ? "the whole host" : this.about(c, now));
+    this.limitsPanel.hidden = c.kind === "host";
     this.showLimits(c);
+  }
+
+  private about(c: Container, now: number): string {
+    const parts = [c.quota ? `quota ${c.quota}` : "no quota", `here for ${format.age(now - c.born)}`];
+    if (c.runtime !== "cgroup") parts.unshift(c.runtime);
+    if (c.name !== c.path) parts.unshift(c.path);
+    if (c.settling) parts.push("settling");
+    return parts.join(" · ");
   }
 
   gone(): void {
@@ -64,9 +74,7 @@ export class Detail {
   }
 
   addEvent(event: Event): void {
-    if (event.path !== this.path) return;
-    this.log.prepend(el("li", {}, el("time", {}, format.clock(event.time)), el("span", { class: "soft" }, event.type), el("span", {}, event.text)));
-    while (this.log.children.length > 200) this.log.lastChild!.remove();
+    if ((event.path ?? "/") === this.path) this.log.add(event);
   }
 
   pick(index: number): void {
@@ -97,11 +105,11 @@ export class Detail {
     const from = to - this.span;
     for (const panel of this.panels) {
       const found = new Map<string, api.History>();
-      for (const metric of panel.metrics) {
+      await Promise.all(panel.metrics.map(async (metric) => {
         const history = await api.history(this.path, metric, from, to).catch(() => undefined);
-        if (load !== this.loads) return;
         if (history) found.set(metric, history);
-      }
+      }));
+      if (load !== this.loads) return;
       if (found.size) panel.setHistory(found);
     }
   }

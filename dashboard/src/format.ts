@@ -2,27 +2,30 @@
 
 const absent = "–";
 
-export function bytes(value: number | null | undefined): string {
-  if (value === null || value === undefined) return absent;
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+function scaled(value: number, step: number, units: string[]): string {
   let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
+  while (value >= step && unit < units.length - 1) {
+    value /= step;
     unit++;
   }
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(value >= 10 ? 1 : 2)} ${units[unit]}`;
 }
 
-export function rate(value: number | undefined): string {
-  return value === undefined ? absent : `${bytes(value)}/s`;
+// Memory comes in powers of two, what moves in powers of ten, as in the policy.
+export function bytes(value: number | null | undefined): string {
+  return value === null || value === undefined ? absent : scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB"]);
+}
+
+export function rate(value: number | null | undefined): string {
+  return value === null || value === undefined ? absent : scaled(value, 1000, ["B/s", "kB/s", "MB/s", "GB/s"]);
 }
 
 export function cores(value: number | null | undefined): string {
   return value === null || value === undefined ? absent : value.toFixed(value >= 10 ? 1 : 2);
 }
 
-export function percent(share: number | undefined): string {
-  if (share === undefined || Number.isNaN(share)) return absent;
+export function percent(share: number | null | undefined): string {
+  if (share === undefined || share === null || Number.isNaN(share)) return absent;
   const value = share * 100;
   return `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(1)} %`;
 }
@@ -48,7 +51,7 @@ export function knob(key: string, value: number | null | undefined): string {
   if (key === "cpu.bandwidth") return `${Number(value.toFixed(3))} cores`;
   if (key === "cpu.period" || key === "cpu.burst") return `${Number((value * 1000).toFixed(3))} ms`;
   if (key.startsWith("memory.")) return bytes(value);
-  if (key === "read" || key === "write") return `${bytes(value)}/s`;
+  if (key === "read" || key === "write") return rate(value);
   if (key.endsWith("_iops")) return `${count(value)}/s`;
   return count(value);
 }

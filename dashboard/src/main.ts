@@ -4,18 +4,26 @@ import * as api from "./api";
 import type { Container, Event, Tick } from "./api";
 import { Detail } from "./detail";
 import { byId, el, text } from "./dom";
-import * as format from "./format";
+import { Host } from "./host";
+import { Log } from "./log";
+import { span } from "./spark";
 import { Table } from "./table";
 
 const main = byId("main");
 const filter = el("input", { type: "search", placeholder: "Filter by name, path, quota", "aria-label": "Filter containers" });
-const idle = el("input", { type: "checkbox" });
+const all = el("input", { type: "checkbox" });
 const notes = el("div");
 const counted = el("h1", {}, "Containers");
 const table = new Table((path) => (location.hash = encodeURIComponent(path)));
-const list = el("div", {},
-  el("div", { class: "bar" }, counted, el("span", { class: "grow" }), el("label", { class: "check" }, idle, "idle groups"), filter),
-  table.element);
+const host = new Host();
+const tiles = el("section", { class: "tiles", "aria-label": "Host" });
+const log = new Log(100, true);
+const list = el("div", { class: "list" },
+  tiles,
+  el("div", { class: "bar" }, counted, el("span", { class: "grow" }), el("label", { class: "check", title: "Groups without a quota that are no container, too" }, all, "all groups"), filter),
+  table.element,
+  el("section", { class: "panel log", "aria-label": "Events" }, el("h2", {}, "Events"), log.element));
+const system = el("span", { class: "soft" });
 
 let last: Tick | undefined;
 let events: Event[] = [];
@@ -27,27 +35,13 @@ function find(path: string): Container | undefined {
   return last?.containers.find((c) => c.path === path);
 }
 
-function fact(name: string, value: string): HTMLElement {
-  return el("span", { class: "fact", "data-fact": name }, el("span", {}, name), el("b", {}, value));
-}
-
-function showHost(host: Container): void {
-  const metrics = host.sample?.metrics ?? {};
-  const rates = host.sample?.rates ?? {};
-  byId("host").replaceChildren(
-    el("a", { class: "name", href: "#%2F", style: "color:inherit;text-decoration:none", title: "The host's charts" }, host.name),
-    fact("CPU", `${format.cores(rates.cpu_usage)} of ${format.count(metrics.cpu_limit)} cores`),
-    fact("memory", `${format.bytes(metrics.memory_usage)} of ${format.bytes(metrics.memory_limit)}`),
-    fact("memory stall", format.percent(rates.memory_pressure_some)),
-    fact("disk stall", format.percent(rates.io_pressure_some)),
-    fact("network", `${format.rate(rates.network_receive)} in, ${format.rate(rates.network_transmit)} out`));
-}
-
 function onTick(tick: Tick): void {
+  const first = !last;
   last = tick;
-  showHost(tick.host);
+  host.update(tick.host);
+  table.remember(tick.containers);
   const managed = tick.containers.filter((c) => c.managed).length;
-  text(counted, `${tick.containers.length} groups, ${managed} held to a quota`);
+  text(counted, `${managed} of ${tick.containers.length} groups held to a quota`);
   if (detail) {
     const container = find(detail.path);
     if (container) detail.update(container);
@@ -55,11 +49,21 @@ function onTick(tick: Tick): void {
   } else {
     table.update(tick.containers);
   }
+  if (!first) return;
+  events.forEach(note);
+  void recall();
+}
+
+// On a busy host groups come and go all day: the list tells of what it lists, of what is grave, and of masu itself.
+function note(event: Event): void {
+  if (!event.path || event.runtime !== "cgroup" || event.severity === "page" || find(event.path)?.managed) log.add(event);
 }
 
 function onEvent(event: Event): void {
+  if (events.some((e) => e.number === event.number && e.time === event.time)) return;
   events = [...events.slice(-999), event];
   detail?.addEvent(event);
+  if (last) note(event);
   if (event.type === "policy" || event.type === "role") void showStatus();
 }
 
@@ -72,7 +76,8 @@ function onLink(state: "live" | "lost"): void {
 async function showStatus(): Promise<void> {
   const status = await api.status().catch(() => undefined);
   if (!status) return;
-  text(byId("about"), `masu ${status.version} · cgroup ${status.mode} · Linux ${status.kernel} · every ${status.interval} s`);
+  text(byId("about"), `masu ${status.version} · a sample every ${status.interval} s`);
+  text(system, `Linux ${status.kernel} · cgroup ${status.mode}`);
   const lines: [string, string][] = [];
   if (status.policy.error) lines.push(["bad", `The policy on disk is broken, the one before stays in force: ${status.policy.error}`]);
   if (!status.enforce) lines.push(["", "enforce: off – masu observes and plans, and writes nothing."]);
@@ -83,6 +88,8 @@ function showRoute(): void {
   const path = decodeURIComponent(location.hash.slice(1));
   detail?.destroy();
   detail = undefined;
+  byId("host").replaceChildren(host.name, path ? host.element : system);
+  if (!path) tiles.append(host.element);
   if (path) {
     focused = path;
     detail = new Detail(path, find(path), events);
@@ -113,9 +120,22 @@ function onKey(event: KeyboardEvent): void {
   }
 }
 
-const applyFilter = () => table.setFilter(filter.value.trim(), idle.checked);
+// The stream goes on where the events of before end; what comes twice is shown once.
+async function start(): Promise<void> {
+  const past = await api.events(500).catch(() => []);
+  for (const event of past) onEvent(event);
+  api.listen(past.at(-1)?.number, { tick: onTick, event: onEvent, link: onLink });
+}
+
+async function recall(): Promise<void> {
+  const now = Math.floor(Date.now() / 1000);
+  await host.recall(now - span, now);
+  await table.recall(now - span, now);
+}
+
+const applyFilter = () => table.setFilter(filter.value.trim(), all.checked);
 filter.addEventListener("input", applyFilter);
-idle.addEventListener("change", applyFilter);
+all.addEventListener("change", applyFilter);
 addEventListener("hashchange", showRoute);
 addEventListener("keydown", onKey);
 // The charts' colours are read when they are made: made anew when the scheme changes.
@@ -124,10 +144,4 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showRoute)
 showRoute();
 void showStatus();
 setInterval(showStatus, 30_000);
-void api.events(500).then((past) => {
-  const newest = past.at(-1)?.number ?? 0;
-  const fresh = events.filter((e) => e.number > newest);
-  events = [...past, ...fresh];
-  if (detail) for (const event of past) detail.addEvent(event);
-}).catch(() => undefined);
-api.listen({ tick: onTick, event: onEvent, link: onLink });
+void start();

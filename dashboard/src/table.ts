@@ -1,8 +1,10 @@
 // The list of containers: one row each, kept and updated in place, sorted by any column.
 
+import * as api from "./api";
 import type { Container } from "./api";
 import { el, text } from "./dom";
 import * as format from "./format";
+import { Spark, Trail } from "./spark";
 
 const severity = { none: 0, low: 1, medium: 2, critical: 3, oom: 4 };
 
@@ -11,6 +13,7 @@ interface Column {
   title: string;
   help: string;
   number?: boolean;
+  curve?: { metric: string; floor(c: Container): number }; // the last minutes of what it is sorted by
   value(c: Container): number | string | undefined; // what it is sorted by
   show(c: Container, cell: HTMLTableCellElement): void;
 }
@@ -25,14 +28,33 @@ export function throttled(c: Container): number | undefined {
   return periods > 0 ? Math.min(1, lost / periods) : 0;
 }
 
-function meter(cell: HTMLTableCellElement, kind: string, shown: string, used: number | undefined, limit: number | undefined): void {
-  if (!cell.firstChild) cell.append(el("span"), el("span", { class: "meter" }, el("i")));
+interface Meter {
+  kind: string;
+  shown: string;
+  used: number | undefined;
+  limit: number | undefined;
+  spare?: number; // the part of what is used that can be taken back: it alarms nobody
+  help?: string;
+}
+
+function meter(cell: HTMLTableCellElement, m: Meter): void {
+  if (!cell.firstChild) cell.append(el("span"), el("span", { class: "meter" }, el("i"), el("i", { class: "spare" })));
   const [label, track] = cell.children as unknown as [HTMLElement, HTMLElement];
-  text(label, shown);
-  const share = used !== undefined && limit ? Math.min(1, used / limit) : undefined;
-  track.className = `meter ${kind} ${share === undefined ? "open" : share >= 0.97 ? "full" : share >= 0.85 ? "hot" : ""}`;
-  track.title = share === undefined ? "no limit" : `${format.percent(share)} of the limit`;
-  (track.firstChild as HTMLElement).style.width = `${(share ?? 0) * 100}%`;
+  text(label, m.shown);
+  const part = (amount: number) => (m.limit ? Math.max(0, Math.min(1, amount / m.limit)) : 0);
+  const spare = m.spare ?? 0;
+  const known = m.used !== undefined && m.limit;
+  const firm = part((m.used ?? 0) - spare);
+  track.className = `meter ${m.kind} ${!known ? "open" : firm >= 0.97 ? "full" : firm >= 0.85 ? "hot" : ""}`;
+  cell.title = known ? `${format.percent(part(m.used ?? 0))} of the limit${m.help ? `, ${m.help}` : ""}` : "no limit";
+  const [solid, light] = track.children as unknown as [HTMLElement, HTMLElement];
+  solid.style.width = `${firm * 100}%`;
+  light.style.width = `${Math.min(part(spare), 1 - firm) * 100}%`;
+}
+
+// The page cache that is charged and can be dropped: files in memory that are not tmpfs.
+function cache(c: Container): number {
+  return Math.max(0, (metric(c, "memory_file") ?? 0) - (metric(c, "memory_shmem") ?? 0));
 }
 
 function plain(show: (c: Container) => string) {
@@ -58,18 +80,23 @@ const columns: Column[] = [
     },
   },
   {
-    key: "cpu", title: "CPU", help: "Cores in use, and how much of the limit", number: true, value: (c) => rate(c, "cpu_usage"),
-    show: (c, cell) => meter(cell, "cpu", format.cores(rate(c, "cpu_usage")), rate(c, "cpu_usage"), metric(c, "cpu_limit")),
+    key: "cpu", title: "CPU", help: "Cores in use, how much of the limit, and the last three minutes", number: true,
+    value: (c) => rate(c, "cpu_usage"), curve: { metric: "cpu_usage", floor: (c) => Math.max(0.02, (metric(c, "cpu_limit") ?? 0) * 0.25) },
+    show: (c, cell) =>
+      meter(cell, { kind: "cpu", shown: format.cores(rate(c, "cpu_usage")), used: rate(c, "cpu_usage"), limit: metric(c, "cpu_limit") }),
   },
   {
     key: "throttled", title: "Throttled", help: "Share of periods in which the CPU quota ran out", number: true,
     value: throttled, show: plain((c) => (metric(c, "cpu_limit") === undefined ? "–" : format.percent(throttled(c)))),
   },
   {
-    key: "memory", title: "Memory", help: "Memory charged, page cache included, and how much of the limit", number: true,
-    value: (c) => metric(c, "memory_usage"),
+    key: "memory", title: "Memory", help: "Memory charged, how much of the limit (lighter: page cache), and the last three minutes", number: true,
+    value: (c) => metric(c, "memory_usage"), curve: { metric: "memory_usage", floor: (c) => Math.max(1 << 20, (metric(c, "memory_limit") ?? 0) * 0.25) },
     show: (c, cell) =>
-      meter(cell, "memory", format.bytes(metric(c, "memory_usage")), metric(c, "memory_usage"), metric(c, "memory_limit")),
+      meter(cell, {
+        kind: "memory", shown: format.bytes(metric(c, "memory_usage")), used: metric(c, "memory_usage"), limit: metric(c, "memory_limit"),
+        spare: cache(c), help: `${format.bytes(cache(c))} of it page cache`,
+      }),
   },
   {
     key: "read", title: "Read", help: "Bytes per second read from disks", number: true, value: (c) => rate(c, "io_read"),
@@ -98,22 +125,35 @@ const columns: Column[] = [
   },
 ];
 
+const curves = columns.filter((c) => c.curve);
+
 export class Table {
   readonly element = el("div", { class: "scroll" });
   private readonly body = el("tbody");
   private readonly empty = el("div", { class: "empty" });
   private readonly heads = new Map<string, HTMLTableCellElement>();
   private readonly rows = new Map<string, HTMLTableRowElement>();
+  private trails = new Map<string, Trail[]>(); // of curves, by path
+  private readonly sparks = new Map<string, Spark[]>(); // likewise, of the rows
+  private readonly onScreen = new Set<string>();
+  private readonly watcher = new IntersectionObserver((changes) => {
+    for (const change of changes) {
+      const path = (change.target as HTMLElement).dataset.path!;
+      if (change.isIntersecting) this.onScreen.add(path);
+      else this.onScreen.delete(path);
+    }
+    this.drawCurves();
+  });
   private containers: Container[] = [];
   private sort = { key: "cpu", up: false };
   private filter = "";
-  private idle = false;
+  private all = false;
 
   constructor(private readonly open: (path: string) => void) {
     const head = el("tr");
     for (const column of columns) {
       const button = el("button", { type: "button", title: column.help, click: () => this.sortBy(column.key) }, column.title);
-      const cell = el("th", { scope: "col", class: column.number ? "number" : "" }, button);
+      const cell = el("th", { scope: "col", class: column.curve ? "" : column.number ? "number" : "" }, button);
       this.heads.set(column.key, cell);
       head.append(cell);
     }
@@ -126,9 +166,30 @@ export class Table {
     this.draw();
   }
 
-  setFilter(filter: string, idle: boolean): void {
+  // Curves go on while another view is shown.
+  remember(containers: Container[]): void {
+    const before = this.trails;
+    this.trails = new Map();
+    for (const c of containers) {
+      const trails = before.get(c.path) ?? curves.map(() => new Trail());
+      if (c.sample) curves.forEach((curve, i) => trails[i]!.add(c.sample!.time, curve.value(c) as number | undefined));
+      this.trails.set(c.path, trails);
+    }
+  }
+
+  // What the archive knows of the first rows, so that their curves do not begin with the page.
+  async recall(from: number, to: number): Promise<void> {
+    const paths = [...this.rows.keys()].slice(0, 12);
+    for (const path of paths)
+      for (const [i, curve] of curves.entries()) {
+        const history = await api.history(path, curve.curve!.metric, from, to).catch(() => undefined);
+        this.trails.get(path)?.[i]!.prepend(history?.points.map((p) => [p[0], p[1] ?? undefined]) ?? []);
+      }
+  }
+
+  setFilter(filter: string, all: boolean): void {
     this.filter = filter.toLowerCase();
-    this.idle = idle;
+    this.all = all;
     this.draw();
   }
 
@@ -155,7 +216,7 @@ export class Table {
 
   private wanted(c: Container): boolean {
     if (this.filter && ![c.name, c.path, c.runtime, c.quota ?? ""].some((t) => t.toLowerCase().includes(this.filter))) return false;
-    return this.idle || c.managed || c.runtime !== "cgroup" || (metric(c, "pids") ?? 1) > 0;
+    return this.all || c.managed || c.runtime !== "cgroup";
   }
 
   private draw(): void {
@@ -165,8 +226,10 @@ export class Table {
     const seen = new Set<string>();
     shown.forEach((c, index) => {
       seen.add(c.path);
-      const row = this.rows.get(c.path) ?? this.addRow(c.path);
+      const known = this.rows.get(c.path);
+      const row = known ?? this.addRow(c.path);
       columns.forEach((col, i) => col.show(c, row.cells[i]!));
+      if (!known) this.addCurves(c.path, row);
       // A row is moved only when it stands elsewhere: moving drops the focus.
       if (this.body.rows[index] !== row) {
         const focused = document.activeElement === row;
@@ -177,11 +240,30 @@ export class Table {
     for (const [path, row] of this.rows)
       if (!seen.has(path)) {
         row.remove();
-        this.rows.delete(path);
+        this.watcher.unobserve(row);
+        for (const kept of [this.rows, this.sparks, this.onScreen]) kept.delete(path);
       }
+    this.drawCurves();
     const hidden = this.containers.length - shown.length;
     this.empty.hidden = shown.length > 0;
-    text(this.empty, this.filter ? `nothing fits “${this.filter}”` : hidden ? `no containers; ${hidden} idle groups are hidden` : "no containers yet");
+    text(this.empty, this.filter ? `nothing fits “${this.filter}”` : hidden ? `no containers; ${hidden} plain groups are not shown` : "no containers yet");
+  }
+
+  private drawCurves(): void {
+    for (const c of this.containers) {
+      if (!this.onScreen.has(c.path)) continue;
+      const trails = this.trails.get(c.path);
+      this.sparks.get(c.path)?.forEach((spark, i) => trails && spark.draw(trails[i]!, curves[i]!.curve!.floor(c)));
+    }
+  }
+
+  private addCurves(path: string, row: HTMLTableRowElement): void {
+    this.sparks.set(path, curves.map((curve) => {
+      const spark = new Spark(curve.key);
+      row.cells[columns.indexOf(curve)]!.append(spark.element);
+      return spark;
+    }));
+    this.watcher.observe(row);
   }
 
   private addRow(path: string): HTMLTableRowElement {
