@@ -221,8 +221,8 @@ void core_limit_born(struct core *core,
                      struct subject *subject); /* finds its quota, opens the settle window, plans */
 void core_limit_grown(struct core *core, struct subject *subject); /* it appeared in one more hierarchy */
 void core_limit_gone(struct core *core, struct subject *subject);
-void core_limit_effective(struct core *core,
-                          struct subject *subject); /* memory_limit and cpu_limit from it and its ancestors */
+/* memory_limit and cpu_limit from it and its ancestors. */
+void core_limit_effective(struct subject *subject);
 bool core_untouchable(const struct core *core, const char *path); /* unless a quota names it exactly */
 bool core_manages(const struct core *core, const struct policy *policy, const struct group_identity *identity,
                   const struct quota **ret_quota);

@@ -315,7 +315,7 @@ void gather_tell(struct gather *gather)
         subject->wanted = (struct knob_set){0};
         if (entry->managed && plan_wanted(&input, entry, &subject->wanted) < 0)
             subject->wanted = (struct knob_set){0};
-        core_limit_effective(core, subject);
+        core_limit_effective(subject);
         core_publish_view(core, subject);
     }
 }

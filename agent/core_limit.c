@@ -67,7 +67,7 @@ static void find_quota(struct core *core, struct subject *subject)
 }
 
 /* The least of the group and its ancestors, as far as they are followed. */
-void core_limit_effective(struct core *core, struct subject *subject)
+void core_limit_effective(struct subject *subject)
 {
     uint64_t memory = KNOB_UNLIMITED, cpu_ppm = KNOB_UNLIMITED;
     for (const struct group *g = subject->group; g; g = g->parent) {
@@ -87,7 +87,6 @@ void core_limit_effective(struct core *core, struct subject *subject)
     }
     subject->memory_limit = memory;
     subject->cpu_limit_ppm = cpu_ppm;
-    core_pressure_open(core, subject);
 }
 
 /* ---- the policy ---- */

@@ -232,7 +232,9 @@ static void finish_subject(struct core *core, struct subject *subject)
     if (subject->told.len)
         core_event(core, EVENT_LIMIT, subject, "%s", subject->told.data);
     buf_clear(&subject->told);
-    core_limit_effective(core, subject);
+    core_limit_effective(subject);
+    if (subject->settle_end_ns) /* those of an older group are opened by the tick, a few per slice */
+        core_pressure_open(core, subject);
     core_publish_view(core, subject);
     if (!subject->replan)
         return;

@@ -90,7 +90,8 @@ bool core_sample_subject(struct core *core, struct subject *subject)
             return r != GROUP_GONE;
     }
     refresh_limits(core, subject);
-    core_limit_effective(core, subject); /* an ancestor's limit may have changed */
+    core_limit_effective(subject); /* an ancestor's limit may have changed */
+    core_pressure_open(core, subject);
     int r = sampler_read(core->sampler, subject->sampled, &row);
     if (r != 0)
         return r != GROUP_GONE;

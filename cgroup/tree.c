@@ -231,6 +231,8 @@ struct group_scan {
     struct group_tree *tree;
     struct group_listener listener;
     struct pending *stack;
+    struct pending *current; /* the directory being read; NULL between two */
+    DIR *dir;                /* of current */
     unsigned too_long[HIERARCHIES_MAX];
     unsigned rounds;
 };
@@ -272,10 +274,20 @@ struct group_scan *group_scan_begin(struct group_tree *tree, const struct group_
     return begin_round(scan) < 0 ? group_scan_free(scan) : scan;
 }
 
+static void close_current(struct group_scan *scan)
+{
+    if (scan->dir)
+        closedir(scan->dir);
+    free(scan->current);
+    scan->dir = NULL;
+    scan->current = NULL;
+}
+
 struct group_scan *group_scan_free(struct group_scan *scan)
 {
     if (!scan)
         return NULL;
+    close_current(scan);
     for (struct pending *pending; (pending = scan->stack);) {
         scan->stack = pending->next;
         free(pending);
@@ -314,22 +326,34 @@ static int scan_entry(struct group_scan *scan, const struct pending *parent, int
     return push(scan, parent->hierarchy, path);
 }
 
-static int scan_directory(struct group_scan *scan, const struct pending *pending)
+/* Opens the next directory; one that is gone meanwhile is passed over. */
+static int open_next(struct group_scan *scan)
 {
-    int dirfd = scan->tree->host->hierarchies[pending->hierarchy].dirfd;
-    int fd = openat(dirfd, cgroup_below(pending->path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir) {
-        int r = -errno;
-        fd_close(fd);
-        return r == -ENOENT || r == -ENODEV ? 0 : r;
+    scan->current = scan->stack;
+    scan->stack = scan->current->next;
+    int dirfd = scan->tree->host->hierarchies[scan->current->hierarchy].dirfd;
+    int fd = openat(dirfd, cgroup_below(scan->current->path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    scan->dir = fd < 0 ? NULL : fdopendir(fd);
+    if (scan->dir)
+        return 0;
+    int r = -errno;
+    fd_close(fd);
+    close_current(scan);
+    return r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
+/* Reads on in the current directory, whose children may be thousands. */
+static int scan_current(struct group_scan *scan, uint64_t until_ns)
+{
+    for (struct dirent *entry; (entry = readdir(scan->dir));) {
+        if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        int r = scan_entry(scan, scan->current, dirfd(scan->dir), entry->d_name);
+        if (r < 0 || clock_mono_ns() >= until_ns)
+            return r;
     }
-    int r = 0;
-    for (struct dirent *entry; r == 0 && (entry = readdir(dir));)
-        if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            r = scan_entry(scan, pending, fd, entry->d_name);
-    closedir(dir);
-    return r;
+    close_current(scan);
+    return 0;
 }
 
 /* Takes off every id that this round did not see, unless the directory came during the round, then sweeps. */
@@ -359,16 +383,15 @@ static void end_round(struct group_scan *scan)
 int group_scan_step(struct group_scan *scan, uint64_t until_ns)
 {
     do {
-        struct pending *pending = scan->stack;
-        if (!pending)
+        if (!scan->current && !scan->stack)
             break;
-        scan->stack = pending->next;
-        int r = scan_directory(scan, pending);
-        free(pending);
+        int r = scan->current ? 0 : open_next(scan);
+        if (r == 0 && scan->current)
+            r = scan_current(scan, until_ns);
         if (r < 0)
             return r;
     } while (clock_mono_ns() < until_ns);
-    if (scan->stack)
+    if (scan->current || scan->stack)
         return GROUP_SCAN_MORE;
     if (scan->tree->remade && scan->rounds < SCAN_ROUNDS_MAX) {
         int r = begin_round(scan);

@@ -205,6 +205,26 @@ static void a_scan_may_be_dropped_halfway(void **state)
     assert_null(group_scan_free(running));
 }
 
+static void many_children_are_read_in_slices(void **state)
+{
+    struct story *s = *state;
+    char path[32];
+    for (int i = 0; i < 20; i++) {
+        str_format(path, sizeof path, "/one/g%d", i);
+        fixture_dir(s->fixture, path);
+    }
+    struct group_scan *running = group_scan_begin(&s->tree, &s->listener);
+    unsigned slices = 1;
+    while (group_scan_step(running, 0) == GROUP_SCAN_MORE)
+        slices++;
+    assert_null(group_scan_free(running));
+    assert_true(slices > 20);
+    for (int i = 0; i < 20; i++) {
+        str_format(path, sizeof path, "/g%d", i);
+        assert_non_null(group_tree_find(&s->tree, path));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +237,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_birth_during_the_scan_survives_it, setup, teardown),
         cmocka_unit_test_setup_teardown(too_long_paths_are_counted_not_followed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_scan_may_be_dropped_halfway, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_children_are_read_in_slices, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
