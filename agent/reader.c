@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WHY_MAX = 320, EVENTS_MOST = 10000 };
+enum { WHY_MAX = 320, EVENTS_MOST = 10000, REACH_S = 401 * 86400 };
 
 struct answer {
     struct buf bytes;
@@ -48,6 +48,18 @@ static int answer_events(const struct settings *settings, const struct message_q
     json_decref(object);
     eventlog_list_fini(&list);
     return r;
+}
+
+/* librrd makes room for every step that is asked for, also where the archive has none: before its oldest
+ * point, and after now. */
+static void clip(struct message_query *query)
+{
+    int64_t now_s = (int64_t)(clock_wall_ns() / NSEC_PER_SEC);
+
+    if (query->to_s > now_s)
+        query->to_s = query->from_s < now_s ? now_s : query->from_s + 1;
+    if (query->to_s - query->from_s > REACH_S)
+        query->from_s = query->to_s - REACH_S;
 }
 
 static int answer_query(const struct settings *settings, const struct message_query *query,
@@ -110,6 +122,7 @@ static void on_message(void *owner, enum role_id from, struct channel_message *m
         return;
     memcpy(&query, message->body, sizeof query);
     query.key[sizeof query.key - 1] = query.title[sizeof query.title - 1] = '\0';
+    clip(&query);
     int result = answer_query(context->settings, &query, &answer);
     if (result < 0 && result != -ENOENT)
         log_warn("reader", "'%s': %s", query.key, *answer.why ? answer.why : strerror(-result));
