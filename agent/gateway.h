@@ -16,12 +16,15 @@
 #include <stdint.h>
 
 struct evhttp;
+struct evconnlistener;
 
 /* One of the API's sockets. */
 struct gateway_listener {
     struct gateway *gateway;
     struct evhttp *http; /* NULL: not listening */
     bool local;          /* the unix socket: its clients have credentials */
+    struct evconnlistener *accepting;
+    struct loop_timer pause; /* until it accepts again */
 };
 
 struct gateway {

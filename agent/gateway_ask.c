@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASKS_MAX = 64, TEXT_MAX = 2048 };
+/* The port may not take the places that root needs on the unix socket. */
+enum { ASKS_MAX = 64, ASKS_TCP_MAX = 32, TEXT_MAX = 2048 };
 #define ANSWER_MAX ((size_t)256 << 20)
 
 static struct ask *ask_free(struct ask *ask)
@@ -33,10 +34,24 @@ static void on_timeout(void *owner)
     ask_fail(ask, 504, "the %s did not answer in time", roles[ask->whom].name);
 }
 
+/* evhttp does not read while a request waits for its reply, so it does not see its client leave. */
+static void forget_gone(struct gateway *gateway)
+{
+    struct ask *ask;
+
+    LIST_FOR_EACH(ask, &gateway->asks, struct ask, link)
+        if (held_left(&ask->held)) {
+            held_drop(&ask->held);
+            ask_free(ask);
+        }
+}
+
 struct ask *ask_new(struct exchange *exchange, enum role_id whom, uint64_t timeout_ns, ask_reply_fn *reply)
 {
     struct gateway *gateway = exchange->gateway;
-    struct ask *ask = gateway->ask_count < ASKS_MAX ? calloc(1, sizeof *ask) : NULL;
+    forget_gone(gateway);
+    bool room = gateway->ask_count < (exchange->local ? ASKS_MAX : ASKS_TCP_MAX);
+    struct ask *ask = room ? calloc(1, sizeof *ask) : NULL;
 
     if (!ask) {
         reply_error(exchange->request, 503, "too many requests wait for an answer; try again");

@@ -1,17 +1,25 @@
 #include "agent/gateway_http.h"
 #include "agent/gateway.h"
 #include "agent/gateway_routes.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/str.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/listener.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+/* A port that takes every connection would use up the descriptors that the unix socket needs. */
+enum { TCP_FD_MAX = 512, UNIX_FD_MAX = 1024 };
+#define PAUSE_NS (50 * NSEC_PER_MSEC)
 
 enum { HEADERS_MAX = 16384, BODY_MAX = 65536, IDLE_S = 60, MESSAGE_MAX = 4096, HOST_MAX = 256 };
 
@@ -132,12 +140,34 @@ void held_drop(struct held *held)
         evhttp_connection_free(evhttp_request_get_connection(request));
 }
 
+bool held_left(const struct held *held)
+{
+    if (!held->request)
+        return true;
+    struct evhttp_connection *connection = evhttp_request_get_connection(held->request);
+    struct pollfd client = {.fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection)),
+                            .events = POLLRDHUP};
+    return poll(&client, 1, 0) == 1;
+}
+
 size_t held_unsent(const struct held *held)
 {
     if (!held->request)
         return 0;
     struct evhttp_connection *connection = evhttp_request_get_connection(held->request);
     return evbuffer_get_length(bufferevent_get_output(evhttp_connection_get_bufferevent(connection)));
+}
+
+static bool is_address(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    char inside[INET6_ADDRSTRLEN];
+    size_t len = strlen(host);
+
+    if (host[0] != '[')
+        return inet_pton(AF_INET, host, address) == 1;
+    return host[len - 1] == ']' && str_format(inside, sizeof inside, "%.*s", (int)len - 2, host + 1) &&
+           inet_pton(AF_INET6, inside, address) == 1;
 }
 
 /*
@@ -151,11 +181,10 @@ static bool host_is_ours(const struct gateway *gateway, struct evhttp_request *r
     const char *listen = gateway->context->settings->http_listen;
     const char *colon = strrchr(listen, ':');
     char own[HOST_MAX] = "";
-    unsigned char address[sizeof(struct in6_addr)];
 
     if (!host)
         return false;
-    if (!strcasecmp(host, "localhost") || host[0] == '[' || inet_pton(AF_INET, host, address) == 1)
+    if (!strcasecmp(host, "localhost") || is_address(host))
         return true;
     if (colon && strlen(host) == (size_t)(colon - listen) && !strncasecmp(host, listen, strlen(host)))
         return true;
@@ -184,6 +213,44 @@ static void on_request(struct evhttp_request *request, void *arg)
         evhttp_clear_headers(&exchange.query);
 }
 
+/* Descriptors are given out from the lowest, so the lowest free one tells how many are open. */
+static bool is_crowded(const struct gateway_listener *listener)
+{
+    rlim_t most = listener->local ? UNIX_FD_MAX : TCP_FD_MAX;
+    struct rlimit limit;
+    CLEANUP_FD int lowest = fcntl(evconnlistener_get_fd(listener->accepting), F_DUPFD_CLOEXEC, 0);
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 2 * UNIX_FD_MAX)
+        most = limit.rlim_cur / (listener->local ? 2 : 4);
+    return lowest < 0 || (rlim_t)lowest >= most;
+}
+
+static void pause_accepting(struct gateway_listener *listener)
+{
+    evconnlistener_disable(listener->accepting);
+    loop_timer_arm_at(&listener->pause, clock_mono_ns() + PAUSE_NS);
+}
+
+static void on_pause_over(void *owner)
+{
+    struct gateway_listener *listener = owner;
+
+    if (is_crowded(listener))
+        pause_accepting(listener);
+    else
+        evconnlistener_enable(listener->accepting);
+}
+
+/* evhttp asks for each new connection's buffers: NULL leaves them to it. */
+static struct bufferevent *on_accepted(struct event_base *base UNUSED, void *arg)
+{
+    struct gateway_listener *listener = arg;
+
+    if (is_crowded(listener))
+        pause_accepting(listener);
+    return NULL;
+}
+
 int gateway_http_open(struct gateway_listener *listener, int fd)
 {
     CLEANUP_FD int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -200,14 +267,19 @@ int gateway_http_open(struct gateway_listener *listener, int fd)
     evhttp_set_max_body_size(listener->http, BODY_MAX);
     evhttp_set_timeout(listener->http, IDLE_S);
     evhttp_set_gencb(listener->http, on_request, listener);
-    if (evhttp_accept_socket(listener->http, own))
+    evhttp_set_bevcb(listener->http, on_accepted, listener);
+    struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(listener->http, own);
+    if (!bound)
         return -ENOMEM;
     fd_take(&own);
-    return 0;
+    listener->accepting = evhttp_bound_socket_get_listener(bound);
+    return loop_timer_init(&listener->pause, listener->gateway->context->loop, LOOP_NORMAL, on_pause_over,
+                           listener);
 }
 
 void gateway_http_close(struct gateway_listener *listener)
 {
+    loop_timer_fini(&listener->pause);
     if (listener->http)
         evhttp_free(listener->http);
     listener->http = NULL;

@@ -49,5 +49,7 @@ void held_init(struct held *held, struct evhttp_request *request, void (*on_gone
 struct evhttp_request *held_take(struct held *held);
 /* Hangs up at once; on_gone is not called. */
 void held_drop(struct held *held);
+/* Whether the client has hung up by now. */
+bool held_left(const struct held *held);
 /* Bytes that the client has not taken yet. */
 size_t held_unsent(const struct held *held);

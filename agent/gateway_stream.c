@@ -380,6 +380,10 @@ void route_stream(struct exchange *exchange)
     }
     if (!read_last_heard(exchange, &heard))
         return;
+    if (evhttp_request_get_command(exchange->request) == EVHTTP_REQ_HEAD) {
+        reply_bytes(exchange->request, "text/event-stream", "", 0);
+        return;
+    }
     if (stream->client_count < CLIENTS_MAX)
         client = add_client(stream, exchange->request, &fields, silent);
     if (!client) {

@@ -83,6 +83,9 @@ static void a_page_of_another_site_cannot_reach_the_port_by_a_name(void **state 
 
     stage_say(fd, "GET /api/v1/status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
     stage_assert_refused(stage_hear(fd, NULL), 403, "Host");
+    fd = stage_client(false);
+    stage_say(fd, "GET /api/v1/status HTTP/1.1\r\nHost: [evil.example\r\nConnection: close\r\n\r\n");
+    stage_assert_refused(stage_hear(fd, NULL), 403, "Host");
     static const char *const ours[] = {"127.0.0.1:9780", "[::1]:9780", "localhost"};
     for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
         char request[128];
@@ -214,6 +217,60 @@ static void history_is_the_readers_answer_as_it_is(void **state UNUSED)
     assert_string_equal(strstr(reply, "\r\n\r\n") + 4, "{\"points\":[]}");
     free(reply);
     buf_fini(&points);
+}
+
+enum { CROWD_MAX = 64 };
+struct crowd { /* clients of the port whose questions a reader holds */
+    int clients[CROWD_MAX], readers[CROWD_MAX];
+    unsigned count;
+};
+
+/* Asks by the port until that is refused. */
+static void crowd_come(struct crowd *crowd)
+{
+    for (crowd->count = 0; crowd->count < CROWD_MAX; crowd->count++) {
+        int client = crowd->clients[crowd->count] = stage_client(false);
+        stage_ask(client, "GET /graph/lxc:web/memory_usage.png", "");
+        struct pollfd ends[] = {{.fd = gate.archiver_fd, .events = POLLIN}, {.fd = client, .events = POLLIN}};
+        assert_true(poll(ends, ARRAY_LEN(ends), PATIENCE_MS) > 0);
+        if (ends[1].revents) {
+            stage_assert_refused(stage_hear(client, NULL), 503, "too many");
+            return;
+        }
+        struct channel_message *message = stage_hear_message(gate.archiver_fd);
+        crowd->readers[crowd->count] = fd_take(&message->fds[0]);
+        channel_message_fini(message);
+    }
+}
+
+static void crowd_leave(struct crowd *crowd)
+{
+    for (unsigned i = 0; i < crowd->count; i++)
+        close(crowd->clients[i]);
+}
+
+static void crowd_forget(struct crowd *crowd)
+{
+    for (unsigned i = 0; i < crowd->count; i++)
+        close(crowd->readers[i]);
+}
+
+static void clients_of_the_port_leave_room_for_root_and_for_who_comes_after(void **state UNUSED)
+{
+    struct crowd before, after;
+
+    crowd_come(&before);
+    assert_in_range(before.count, 1, CROWD_MAX - 1);
+    int fd = stage_client(true);
+    stage_ask(fd, "GET /graph/lxc:web/memory_usage.png", "");
+    channel_message_fini(stage_hear_message(gate.archiver_fd));
+    stage_assert_refused(stage_hear(fd, NULL), 502, "without an answer");
+    crowd_leave(&before);
+    crowd_come(&after); /* though nobody answered those who left */
+    assert_int_equal(after.count, before.count);
+    crowd_leave(&after);
+    crowd_forget(&before);
+    crowd_forget(&after);
 }
 
 static void a_reader_that_dies_is_told_at_once(void **state UNUSED)
@@ -410,6 +467,7 @@ int main(void)
         cmocka_unit_test(a_policy_that_is_wrong_is_told_line_by_line),
         cmocka_unit_test(a_client_that_leaves_early_hurts_nobody),
         cmocka_unit_test(history_is_the_readers_answer_as_it_is),
+        cmocka_unit_test(clients_of_the_port_leave_room_for_root_and_for_who_comes_after),
         cmocka_unit_test(a_reader_that_dies_is_told_at_once),
         cmocka_unit_test(a_wrong_question_to_the_archive_is_not_asked),
         cmocka_unit_test(metrics_come_in_the_format_asked_for),
