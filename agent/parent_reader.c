@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,8 +73,29 @@ static void reader_start(struct reader *reader)
     loop_timer_arm_at(&reader->deadline, clock_mono_ns() + READER_LIFE_S * NSEC_PER_SEC);
 }
 
+/* Who asked has gone away meanwhile, or waits no more. */
+static bool asker_gone(const struct question *question)
+{
+    struct pollfd end = {.fd = question->answer_fd};
+    return poll(&end, 1, 0) == 1 && (end.revents & (POLLHUP | POLLERR));
+}
+
+static void forget_gone(struct readers *readers)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < readers->count; i++) {
+        struct question *question = &readers->waiting[(readers->first + i) % READERS_WAITING_MAX];
+        if (asker_gone(question))
+            fd_close(question->answer_fd);
+        else
+            readers->waiting[(readers->first + kept++) % READERS_WAITING_MAX] = *question;
+    }
+    readers->count = kept;
+}
+
 static void readers_poke(struct readers *readers)
 {
+    forget_gone(readers);
     for (unsigned i = 0; i < READERS_MAX && readers->count; i++)
         if (!readers->running[i].child.pid)
             reader_start(&readers->running[i]);
@@ -121,6 +143,8 @@ struct readers *readers_free(struct readers *readers)
 
 void readers_ask(struct readers *readers, const struct message_query *query, int answer_fd)
 {
+    if (readers->count == READERS_WAITING_MAX)
+        forget_gone(readers);
     if (readers->stopping || readers->count == READERS_WAITING_MAX) {
         if (!readers->stopping)
             log_warn("reader", "%u queries are waiting, refusing one more", readers->count);
