@@ -43,7 +43,7 @@ static void group_created(struct core *core, const struct watch_event *event)
     if (group_id(&core->host, event->hierarchy, event->path, &id) != 0)
         return;
     int r = watch_add_dir(core->watch, event->hierarchy, event->path);
-    if (r < 0)
+    if (r < 0 && r != -ENOENT) /* else it is gone already */
         log_warn("watch", "'%s': %s, its children are found by scans only", event->path, strerror(-r));
     const struct group *known = group_tree_find(&core->tree, event->path);
     bool grown = known && !known->ids[event->hierarchy];

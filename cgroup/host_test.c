@@ -1,10 +1,17 @@
+#include "base/fs.h"
 #include "base/str.h"
 #include "cgroup/host.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -107,6 +114,55 @@ static void sane_behavior_of_3_13_throttles_subtrees(void **state)
     cgroup_host_close(&host);
 }
 
+static void put_file(const char *root, const char *name, const char *text)
+{
+    char path[PATH_MAX], dir[PATH_MAX];
+    assert_true(str_format(path, sizeof path, "%s/%s", root, name));
+    str_copy(dir, sizeof dir, path);
+    *strrchr(dir, '/') = '\0';
+    assert_int_equal(fs_make_dirs(dir, 0755), 0);
+    assert_int_equal(fs_replace_at(AT_FDCWD, path, text, strlen(text), 0644), 0);
+}
+
+static enum cgroup_mode mode_of(const char *root, bool *ret_nests)
+{
+    struct cgroup_host host;
+    assert_int_equal(cgroup_host_open(root, &host), 0);
+    assert_int_equal(host.count, 1);
+    enum cgroup_mode mode = host.mode;
+    *ret_nests = host.hierarchies[0].throttle_nests;
+    cgroup_host_close(&host);
+    return mode;
+}
+
+static int remove_entry(const char *path, const struct stat *st UNUSED, int type UNUSED,
+                        struct FTW *ftw UNUSED)
+{
+    return remove(path);
+}
+
+/* Whatever the mount was asked for: what the root's files say is what holds. */
+static void sane_is_selected_by_the_files_alone(void **state)
+{
+    (void)state;
+    char root[] = "/tmp/masu-host-test-XXXXXX";
+    bool nests;
+    assert_non_null(mkdtemp(root));
+    put_file(root, "proc/self/mountinfo",
+             "30 25 0:26 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,__DEVEL__sane_behavior,blkio\n");
+    put_file(root, "sys/fs/cgroup/blkio/cgroup.sane_behavior", "0\n");
+    assert_int_equal(mode_of(root, &nests), CGROUP_LEGACY);
+    put_file(root, "sys/fs/cgroup/blkio/cgroup.sane_behavior", "1\n");
+    assert_int_equal(mode_of(root, &nests), CGROUP_SANE);
+    assert_true(nests);
+    put_file(root, "sys/fs/cgroup/blkio/tasks", "");
+    assert_int_equal(mode_of(root, &nests), CGROUP_SANE);
+    assert_false(nests);
+    put_file(root, "sys/fs/cgroup/blkio/cgroup.controllers", "io\n");
+    assert_int_equal(mode_of(root, &nests), CGROUP_UNIFIED);
+    assert_int_equal(nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
 static void the_unified_hierarchy_of_4_4_is_known_by_its_files(void **state)
 {
     (void)state;
@@ -163,6 +219,7 @@ int main(void)
         cmocka_unit_test(v1_alone_is_legacy),
         cmocka_unit_test(sane_behavior_of_3_10_throttles_per_group),
         cmocka_unit_test(sane_behavior_of_3_13_throttles_subtrees),
+        cmocka_unit_test(sane_is_selected_by_the_files_alone),
         cmocka_unit_test(the_unified_hierarchy_of_4_4_is_known_by_its_files),
         cmocka_unit_test(comounted_controllers_share_one_hierarchy),
         cmocka_unit_test(bind_and_second_mounts_are_skipped),
