@@ -21,8 +21,15 @@ struct gather {
     const struct policy *policy;
     struct plan_group *groups; /* heap; paths owned */
     unsigned count, capacity;
-    unsigned next; /* first one not yet read */
+    unsigned next;   /* first one not yet read */
+    uint32_t wanted; /* knobs that a quota sets or that are to be given back: no others are read */
 };
+
+static void want_knobs(struct gather *gather, const struct knob_set *found)
+{
+    for (uint32_t i = 0; i < found->count; i++)
+        gather->wanted |= knob_companions(UINT32_C(1) << found->settings[i].knob);
+}
 
 static struct plan_group *add(struct gather *gather, const char *path, int parent)
 {
@@ -70,11 +77,14 @@ static int add_group(struct gather *gather, struct group *group, int parent)
         const struct knob_set *found = map_get_str(&core->found, group->path);
         if (found)
             entry->found = *found;
+        want_knobs(gather, &entry->found);
         return (int)gather->count - 1;
     }
     entry->managed = core_manages(core, gather->policy, &subject->identity, &entry->quota);
     entry->found = subject->found;
+    want_knobs(gather, &entry->found);
     entry->release = subject->release;
+    entry->populated = subject->populated;
     if (row_has(&subject->row, METRIC_MEMORY_USAGE))
         entry->memory_usage = subject->row.values[METRIC_MEMORY_USAGE];
     return (int)gather->count - 1;
@@ -165,6 +175,7 @@ static struct gather *gather_new(struct core *core, const struct policy *policy)
     if (gather) {
         gather->core = core;
         gather->policy = policy;
+        gather->wanted = policy_knobs(policy);
     }
     return gather;
 }
@@ -247,19 +258,35 @@ static void read_controllers(struct gather *gather, struct plan_group *entry)
     entry->controllers = strdup(text);
 }
 
+/* Who sits where matters for rules that hold per leaf, and on v2, where only empty groups hand controllers
+ * down. */
+static bool asks_for_processes(const struct gather *gather)
+{
+    for (unsigned k = 0; k < KNOB_N; k++) {
+        int hierarchy = gather->core->support[k].hierarchy;
+        if (!(gather->wanted >> k & 1) || hierarchy < 0)
+            continue;
+        int version = gather->core->host.hierarchies[hierarchy].version;
+        if (version == 2 || knob_file((enum knob_id)k, version)->nesting == KNOB_NEST_LEAF)
+            return true;
+    }
+    return false;
+}
+
 static void read_entry(struct gather *gather, struct plan_group *entry)
 {
     struct core *core = gather->core;
     pid_t pid;
     if (entry->missing)
         return;
-    if (knob_read_all(&core->host, core->support, entry->path, &entry->have) != 0) {
+    if (knob_read_some(&core->host, core->support, gather->wanted, entry->path, &entry->have) != 0) {
         entry->have = (struct knob_set){0};
         make_context(entry);
         entry->unread = true;
         return;
     }
-    entry->populated = group_first_pid(&core->host, entry->path, &pid) == 0;
+    if (asks_for_processes(gather))
+        entry->populated = group_first_pid(&core->host, entry->path, &pid) == 0;
     read_controllers(gather, entry);
 }
 
@@ -293,6 +320,20 @@ int gather_plan(struct gather *gather, enum plan_purpose purpose, struct plan *r
     return plan_make(&input, ret);
 }
 
+/* What was not read is as it was known. */
+static void tell_in_force(const struct gather *gather, const struct plan_group *entry,
+                          struct subject *subject)
+{
+    struct knob_set now = entry->have;
+    for (uint32_t i = 0; i < subject->in_force.count; i++) {
+        const struct knob_setting *known = &subject->in_force.settings[i];
+        if (!(gather->wanted >> known->knob & 1) &&
+            knob_set_put(&now, known->knob, known->device, known->value) < 0)
+            break; /* more than are shown */
+    }
+    subject->in_force = now;
+}
+
 void gather_tell(struct gather *gather)
 {
     struct core *core = gather->core;
@@ -310,7 +351,7 @@ void gather_tell(struct gather *gather)
         bool context = !entry->managed && subject && subject->quota;
         if (!subject || context || entry->unread)
             continue;
-        subject->in_force = entry->have;
+        tell_in_force(gather, entry, subject);
         subject->populated = entry->populated;
         subject->wanted = (struct knob_set){0};
         if (entry->managed && plan_wanted(&input, entry, &subject->wanted) < 0)

@@ -144,18 +144,53 @@ static int gone_or(const struct hierarchy *h, const char *path, int error)
 
 /* The files of one group, read once each: knobs that share a file stand beside each other in the table. */
 struct reader {
-    int dirs[HIERARCHIES_MAX]; /* -1: not opened, or the group is not there */
-    int hierarchy;             /* of the text */
-    const char *file;          /* of the text; NULL: none read yet */
-    int error;                 /* of reading it */
+    const struct cgroup_host *host;
+    char name[KNOB_PATH_MAX]; /* the group's path with a slash; a file's name is put behind it */
+    size_t prefix;
+    uint32_t absent;  /* bit per hierarchy where the group is known not to be */
+    bool vanished;    /* some file was not there */
+    unsigned read;    /* files that were there */
+    int hierarchy;    /* of the text */
+    const char *file; /* of the text; NULL: none read yet */
+    int error;        /* of reading it */
     char text[KNOB_TEXT_MAX];
 };
+
+static int reader_init(struct reader *reader, const struct cgroup_host *host, const char *path)
+{
+    reader->host = host;
+    reader->absent = 0;
+    reader->vanished = false;
+    reader->read = 0;
+    reader->file = NULL;
+    if (!str_format(reader->name, sizeof reader->name, "%s/", cgroup_below(path)))
+        return -ENAMETOOLONG;
+    reader->prefix = strlen(reader->name);
+    return 0;
+}
+
+static int reader_open(struct reader *reader, int hierarchy, const char *file)
+{
+    int dirfd = reader->host->hierarchies[hierarchy].dirfd;
+    if (reader->absent >> hierarchy & 1)
+        return -ENOENT;
+    if (!str_copy(reader->name + reader->prefix, sizeof reader->name - reader->prefix, file))
+        return -ENAMETOOLONG;
+    ssize_t len = fs_read_at(dirfd, reader->name, reader->text, sizeof reader->text);
+    if (len >= 0)
+        return 0;
+    reader->name[reader->prefix] = '\0';
+    if (vanished((int)len) && !fs_exists_at(dirfd, reader->name))
+        reader->absent |= UINT32_C(1) << hierarchy;
+    return (int)len;
+}
 
 static int reader_read(struct reader *reader, int hierarchy, const char *file)
 {
     if (!reader->file || reader->hierarchy != hierarchy || strcmp(reader->file, file) != 0) {
-        ssize_t len = fs_read_at(reader->dirs[hierarchy], file, reader->text, sizeof reader->text);
-        reader->error = len < 0 ? (int)len : 0;
+        reader->error = reader_open(reader, hierarchy, file);
+        reader->vanished = reader->vanished || vanished(reader->error);
+        reader->read += reader->error == 0;
         reader->hierarchy = hierarchy;
         reader->file = file;
     }
@@ -204,24 +239,6 @@ static int reader_put(struct reader *reader, int hierarchy, int version, enum kn
     return knob_set_put(set, knob, 0, value);
 }
 
-static unsigned reader_open(struct reader *reader, const struct cgroup_host *host,
-                            const struct knob_support support[KNOB_N], const char *path)
-{
-    unsigned present = 0;
-    uint32_t wanted = 0;
-    reader->file = NULL;
-    for (int k = 0; k < KNOB_N; k++)
-        if (support[k].hierarchy >= 0)
-            wanted |= UINT32_C(1) << support[k].hierarchy;
-    for (unsigned i = 0; i < HIERARCHIES_MAX; i++) {
-        reader->dirs[i] = -1;
-        if (i < host->count && (wanted >> i & 1))
-            reader->dirs[i] = fs_open_dir(host->hierarchies[i].dirfd, cgroup_below(path));
-        present += reader->dirs[i] >= 0;
-    }
-    return present;
-}
-
 static bool group_anywhere(const struct cgroup_host *host, const char *path)
 {
     for (unsigned i = 0; i < host->count; i++)
@@ -230,26 +247,27 @@ static bool group_anywhere(const struct cgroup_host *host, const char *path)
     return false;
 }
 
-int knob_read_all(const struct cgroup_host *host, const struct knob_support support[KNOB_N], const char *path,
-                  struct knob_set *ret)
+int knob_read_some(const struct cgroup_host *host, const struct knob_support support[KNOB_N], uint32_t wanted,
+                   const char *path, struct knob_set *ret)
 {
     struct reader reader;
     struct knob_set set = {.count = 0};
-    int r = 0;
-    if (reader_open(&reader, host, support, path) == 0 && !group_anywhere(host, path))
-        r = GROUP_GONE;
-    for (int k = 0; r == 0 && k < KNOB_N; k++) {
-        int hierarchy = support[k].hierarchy;
-        if (hierarchy >= 0 && reader.dirs[hierarchy] >= 0)
-            r = reader_put(&reader, hierarchy, host->hierarchies[hierarchy].version, (enum knob_id)k, &set);
-    }
-    for (unsigned i = 0; i < HIERARCHIES_MAX; i++)
-        fd_close(reader.dirs[i]);
-    if (r == 0 && !group_anywhere(host, path))
+    int r = reader_init(&reader, host, path);
+    for (int k = 0; r == 0 && k < KNOB_N; k++)
+        if ((wanted >> k & 1) && support[k].hierarchy >= 0)
+            r = reader_put(&reader, support[k].hierarchy, host->hierarchies[support[k].hierarchy].version,
+                           (enum knob_id)k, &set);
+    if (r == 0 && (reader.vanished || !reader.read) && !group_anywhere(host, path))
         r = GROUP_GONE;
     if (r == 0)
         *ret = set;
     return r;
+}
+
+int knob_read_all(const struct cgroup_host *host, const struct knob_support support[KNOB_N], const char *path,
+                  struct knob_set *ret)
+{
+    return knob_read_some(host, support, KNOB_ALL, path, ret);
 }
 
 static int read_file(const struct hierarchy *h, const char *path, const char *file,

@@ -27,6 +27,10 @@ void knob_support_probe(const struct cgroup_host *host, const char *probe_path,
  */
 MUST_USE int knob_read_all(const struct cgroup_host *host, const struct knob_support support[KNOB_N],
                            const char *path, struct knob_set *ret);
+/* The same for the knobs whose bits (1 << id) are in @wanted; memory.swap on v1 needs memory.limit beside it.
+ */
+MUST_USE int knob_read_some(const struct cgroup_host *host, const struct knob_support support[KNOB_N],
+                            uint32_t wanted, const char *path, struct knob_set *ret);
 /* One knob. *ret_pair: the period (cpu.bandwidth on v2), the quota (cpu.period on v2), the memory limit
    (memory.swap on v1), else 0. 0, GROUP_GONE, -ENOENT (no such file or rule: for a per-device knob that is
    unlimited), or -errno. */

@@ -28,6 +28,18 @@ int knob_find(const char *key)
     return -1;
 }
 
+uint32_t knob_companions(uint32_t set)
+{
+    static const uint32_t bundles[] = {
+        UINT32_C(1) << KNOB_CPU_BANDWIDTH | UINT32_C(1) << KNOB_CPU_PERIOD | UINT32_C(1) << KNOB_CPU_BURST,
+        UINT32_C(1) << KNOB_MEMORY_LIMIT | UINT32_C(1) << KNOB_MEMORY_SWAP,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bundles); i++)
+        if (set & bundles[i])
+            set |= bundles[i];
+    return set;
+}
+
 /* The first place whose setting is not before (knob, device). */
 static uint32_t find_place(const struct knob_set *set, enum knob_id knob, uint32_t device)
 {

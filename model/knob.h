@@ -78,6 +78,13 @@ extern const struct knob knobs[KNOB_N];
 /* The id of policy key @key, or -1. */
 int knob_find(const char *key);
 
+/* Sets of knobs are bits (1 << id). */
+_Static_assert(KNOB_N <= 32, "a set of knobs has one bit per knob");
+#define KNOB_ALL ((uint32_t)((UINT64_C(1) << KNOB_N) - 1))
+/* @set and the knobs that one of its knobs may move or must fit: bandwidth, period and burst; limit and swap.
+ */
+uint32_t knob_companions(uint32_t set);
+
 /* The knob's file for hierarchies of @version (1 or 2). */
 static inline const struct knob_file *knob_file(enum knob_id id, int version)
 {

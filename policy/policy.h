@@ -80,6 +80,8 @@ void policy_fini(struct policy *policy);
 
 /* The first quota whose match fits, or NULL; a group of groups: gets the quota it names, before any match. */
 const struct quota *policy_find(const struct policy *policy, const struct group_identity *identity);
+/* The knobs that some quota sets, as bits (1 << id), with their companions. */
+uint32_t policy_knobs(const struct policy *policy);
 /* Why @quota does or does not fit, one sentence into buf ("container 'web-1' does not fit 'db-*'"). Returns
  * whether it fits. */
 bool policy_explain(const struct quota *quota, const struct group_identity *identity, char *buf, size_t size);

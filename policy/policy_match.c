@@ -94,6 +94,15 @@ const struct quota *policy_find(const struct policy *policy, const struct group_
     return NULL;
 }
 
+uint32_t policy_knobs(const struct policy *policy)
+{
+    uint32_t set = 0;
+    for (unsigned q = 0; q < policy->quota_count; q++)
+        for (unsigned i = 0; i < policy->quotas[q].setting_count; i++)
+            set |= UINT32_C(1) << policy->quotas[q].settings[i].knob;
+    return knob_companions(set);
+}
+
 /* "container 'web' does not fit 'db-*'", "path '/a' fits none of '/b', '/c'". */
 static void say_misfit(const struct selector *s, const struct policy_globs *globs, const char *object,
                        struct buf *out)

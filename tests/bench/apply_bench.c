@@ -49,6 +49,7 @@ struct bench {
     struct cgroup_host host;
     struct knob_support support[KNOB_N];
     uint32_t hierarchies; /* bit per hierarchy that holds one of the knobs */
+    bool unified;         /* on v2 the planner asks who sits where */
     unsigned groups, rounds;
     char top[64], dir[96], policy_file[128];
     char (*paths)[PATH_SIZE];
@@ -141,6 +142,7 @@ static int load(const struct bench *b, struct policy *ret)
 static int read_groups(struct bench *b, const struct policy *policy)
 {
     struct group_identity identity = {.kind = SUBJECT_GROUP, .runtime = "cgroup"};
+    uint32_t wanted = policy_knobs(policy);
     pid_t pid;
     for (unsigned i = 0; i < b->groups; i++) {
         struct plan_group *group = &b->input[i];
@@ -148,10 +150,11 @@ static int read_groups(struct bench *b, const struct policy *policy)
         str_copy(identity.name, sizeof identity.name, group->path);
         group->quota = policy_find(policy, &identity);
         group->managed = group->quota != NULL;
-        int r = knob_read_all(&b->host, b->support, group->path, &group->have);
+        int r = knob_read_some(&b->host, b->support, wanted, group->path, &group->have);
         if (r != 0)
             return r;
-        group->populated = group_first_pid(&b->host, group->path, &pid) == 0;
+        if (b->unified)
+            group->populated = group_first_pid(&b->host, group->path, &pid) == 0;
     }
     return 0;
 }
@@ -334,8 +337,10 @@ static bool prepare(struct bench *b)
     str_format(b->top, sizeof b->top, "/masu-test-bench-%d", (int)getpid());
     knob_support_probe(&b->host, NULL, b->support);
     for (size_t i = 0; i < ARRAY_LEN(knobs_used); i++)
-        if (b->support[knobs_used[i]].hierarchy >= 0)
+        if (b->support[knobs_used[i]].hierarchy >= 0) {
             b->hierarchies |= UINT32_C(1) << b->support[knobs_used[i]].hierarchy;
+            b->unified |= b->host.hierarchies[b->support[knobs_used[i]].hierarchy].version == 2;
+        }
     b->paths = calloc(b->groups, sizeof *b->paths);
     b->input = calloc(b->groups, sizeof *b->input);
     b->whole = calloc(b->rounds, sizeof *b->whole);
