@@ -92,12 +92,13 @@ static bool error_is_absence(int error)
     return error == -ENOENT || error == -ENODEV || error == -ENOTDIR || error == -EOPNOTSUPP;
 }
 
+/* A quarter of the descriptors is for those who wait for pressure. */
 static unsigned default_budget(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= FDS_RESERVED)
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur - limit.rlim_cur / 4 <= FDS_RESERVED)
         return 0;
-    rlim_t budget = limit.rlim_cur - FDS_RESERVED;
+    rlim_t budget = limit.rlim_cur - limit.rlim_cur / 4 - FDS_RESERVED;
     return budget < FDS_DEFAULT_MAX ? (unsigned)budget : FDS_DEFAULT_MAX;
 }
 

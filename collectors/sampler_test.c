@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -282,6 +283,22 @@ static void the_hosts_row_comes_from_proc(void **state)
     fixture_close(&f);
 }
 
+/* The rest of the descriptors is for plans, policies, and a quarter for those who wait for pressure. */
+static void kept_files_leave_a_quarter_of_the_descriptors_alone(void **state)
+{
+    (void)state;
+    struct rlimit before, few;
+    struct fixture f;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 4000;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    fixture_open(&f, KERNEL("v6.1-v1"), 0);
+    assert_in_range(sampler_stats(f.sampler).fds_budget, 1, 2999);
+    fixture_close(&f);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +311,7 @@ int main(void)
         cmocka_unit_test(bytes_that_passed_a_logical_volume_are_counted_once),
         cmocka_unit_test(the_roots_memory_stat_is_never_read),
         cmocka_unit_test(a_path_that_is_nowhere_is_gone),
+        cmocka_unit_test(kept_files_leave_a_quarter_of_the_descriptors_alone),
         cmocka_unit_test(the_hosts_row_comes_from_proc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
