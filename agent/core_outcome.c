@@ -66,11 +66,18 @@ static bool group_vanished(const struct core *core, const char *path, const stru
     return group_id(&core->host, (unsigned)hierarchy, path, &id) != 0 || id != row->cgroup_id;
 }
 
-static void describe_row(const struct plan_row *row, char *buf, size_t size)
+/* In the policy's words: on v1 the period stands in a file of its own, written before, and weights are
+ * shares. */
+static void describe_row(const struct subject *subject, const struct plan_row *row, char *buf, size_t size)
 {
     char value[64], device[64];
-    uint64_t period_usec = row->knob == KNOB_CPU_BANDWIDTH && row->pair ? row->pair : 100000;
-    knob_format(row->knob, row->value, period_usec, value, sizeof value);
+    const struct knob_setting *period = subject ? knob_set_get(&subject->in_force, KNOB_CPU_PERIOD, 0) : NULL;
+    uint64_t period_usec = period ? period->value : 100000, shown = row->value;
+    if (row->knob == KNOB_CPU_BANDWIDTH && row->pair)
+        period_usec = row->pair;
+    if (knobs[row->knob].unit == KNOB_WEIGHT && row->version == 1)
+        shown = knob_shares_to_weight(shown);
+    knob_format(row->knob, shown, period_usec, value, sizeof value);
     if (row->device)
         str_format(buf, size, "%s of %s %s", knobs[row->knob].key,
                    device_name(row->device, device, sizeof device), value);
@@ -150,7 +157,7 @@ static void note_written(struct core *core, struct subject *subject, const struc
     note_in_force(subject, row, read_back);
     if (row->flags & PLAN_ROW_STEP)
         return;
-    describe_row(row, text, sizeof text);
+    describe_row(subject, row, text, sizeof text);
     buf_printf(&subject->told, "%s%s", subject->told.len ? ", " : "", text);
 }
 
@@ -163,7 +170,7 @@ static bool note_partial(struct core *core, struct subject *subject, const struc
     if (!subject || !lowered || (outcome->error != -EBUSY && outcome->error != -ETIMEDOUT))
         return false;
     note_in_force(subject, row, outcome->read_back);
-    describe_row(row, wanted, sizeof wanted);
+    describe_row(subject, row, wanted, sizeof wanted);
     knob_format(row->knob, outcome->read_back, 0, reached, sizeof reached);
     core->writes_failed++;
     core_event(core, EVENT_LIMIT_FAILED, subject, "%s: %s; the lowest value reached, %s, is in force", wanted,
@@ -184,7 +191,7 @@ static void note_failed(struct core *core, struct subject *subject, const struct
         return;
     core->writes_failed++;
     if (row->kind == PLAN_WRITE)
-        describe_row(row, text, sizeof text);
+        describe_row(subject, row, text, sizeof text);
     else
         str_format(text, sizeof text,
                    row->kind == PLAN_MAKE_GROUP ? "making the group" : "enabling a controller");
