@@ -315,7 +315,7 @@ static enum level held_level(struct pressure_state *state, const struct pressure
     enum level held = LEVEL_NONE;
     for (unsigned level = LEVEL_LOW; level < LEVEL_N; level++) {
         if (asked >= level)
-            state->until_ns[level] = now_ns + rules->hold_ns;
+            state->until_ns[level] = now_ns + rules->hold_ns[asked];
         if (asked >= level || now_ns < state->until_ns[level])
             held = (enum level)level;
     }

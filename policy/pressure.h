@@ -44,9 +44,15 @@ struct pressure_state {
 #define PRESSURE_STATE_NULL ((struct pressure_state){0})
 
 struct pressure_rules {
-    uint64_t hold_ns; /* a level is left only after this long below it */
+    uint64_t hold_ns[LEVEL_N]; /* a level is left only after this long below it */
 };
-#define PRESSURE_RULES_DEFAULT ((struct pressure_rules){.hold_ns = UINT64_C(10000000000)})
+/* low only informs: it is held so long that a job which reads its files in rounds makes one event, not one a
+ * round. */
+#define PRESSURE_RULES_DEFAULT                                                                               \
+    ((struct pressure_rules){.hold_ns = {[LEVEL_LOW] = UINT64_C(60000000000),                                \
+                                         [LEVEL_MEDIUM] = UINT64_C(10000000000),                             \
+                                         [LEVEL_CRITICAL] = UINT64_C(10000000000),                           \
+                                         [LEVEL_OOM] = UINT64_C(10000000000)}})
 
 /*
  * One step, at any distance from the one before. Returns true when the level changed; @ret_why gets one

@@ -285,7 +285,7 @@ static void square_wave_changes_the_level_a_few_times_only(void **unused)
             live(&l, 5, &quiet);
         }
     assert_true(l.changes <= 4);
-    live(&l, 30, &quiet);
+    live(&l, 80, &quiet);
     assert_int_equal(l.state.level, LEVEL_NONE);
 }
 
@@ -301,9 +301,25 @@ static void each_level_is_held_for_its_time(void **unused)
     assert_int_equal(l.state.level, LEVEL_CRITICAL);
     live(&l, 12, &quiet);
     assert_true(l.state.level < LEVEL_MEDIUM);
-    live(&l, 12, &quiet);
+    live(&l, 61, &quiet);
     assert_int_equal(l.state.level, LEVEL_NONE);
     assert_string_equal(l.why, "low is over");
+}
+
+static void files_read_in_rounds_make_one_event(void **unused)
+{
+    (void)unused;
+    static const struct second streaming = {
+        .some_permille = 60, .hits = 900, .refaults = 3000, .v1_low = true};
+    struct life l = life_begin();
+    l.now.has_reclaim = true;
+    step(&l);
+    for (unsigned round = 0; round < 60; round++) {
+        live(&l, 8, &streaming);
+        live(&l, 20, &quiet);
+    }
+    assert_int_equal(l.state.level, LEVEL_LOW);
+    assert_int_equal(l.changes, 1);
 }
 
 static void oom_kill_counts_at_once_and_for_ten_seconds(void **unused)
@@ -398,6 +414,7 @@ int main(void)
         cmocka_unit_test(host_without_psi_says_so),
         cmocka_unit_test(square_wave_changes_the_level_a_few_times_only),
         cmocka_unit_test(each_level_is_held_for_its_time),
+        cmocka_unit_test(files_read_in_rounds_make_one_event),
         cmocka_unit_test(oom_kill_counts_at_once_and_for_ten_seconds),
         cmocka_unit_test(first_step_and_first_after_a_gap_only_remember),
         cmocka_unit_test(one_millisecond_of_stall_between_wakeups_is_nothing),
