@@ -258,10 +258,16 @@ void plan_cpu_emit(struct plan_work *work, unsigned group, enum plan_phase phase
     if (!cpu->there)
         return;
     struct plan_cpu_step steps[PLAN_CPU_STEPS_MAX];
-    unsigned count = plan_cpu_path(cpu, plan_work_version(work, KNOB_CPU_BANDWIDTH), steps);
+    int version = plan_work_version(work, KNOB_CPU_BANDWIDTH);
+    unsigned count = plan_cpu_path(cpu, version, steps);
     for (unsigned i = 0; i < count; i++) {
         if (steps[i].phase != phase)
             continue;
+        /* There the period has a file of its own: the pair only lets people read the quota in cores. */
+        if (version == 1 && steps[i].knob == KNOB_CPU_BANDWIDTH) {
+            steps[i].old_pair = cpu->have.period;
+            steps[i].pair = cpu->want.period;
+        }
         struct plan_decision *decision = decision_of(work, group, steps[i].knob);
         bool own = decision && decision->knob == steps[i].knob;
         bool returns = steps[i].value == held(&cpu->have, steps[i].knob);

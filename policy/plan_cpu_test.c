@@ -120,6 +120,8 @@ static void a_longer_period_dips_below_a_child_only_together_with_it(void **stat
                                            "/web cpu.period 100000 -> 200000\n"
                                            "/web cpu.bandwidth 50000 -> 100000\n"
                                            "/web/a cpu.bandwidth 50000 -> 100000\n");
+    assert_int_equal(s.plan.rows[2].old_pair, 100000); /* to be read as half a core before and after */
+    assert_int_equal(s.plan.rows[2].pair, 200000);
     s.groups[1].managed = false; /* now nobody may touch the child */
     assert_string_equal(planned(&s, text), "");
     assert_true(str_starts(refusal(&s), "cpu.period of /web cannot change while /web/a holds as much"));

@@ -274,7 +274,7 @@ void world_execute(struct world *w, const struct plan *plan, const struct plan_r
                     (unsigned long long)row->old_pair, (unsigned long long)row->pair, -r);
         if (row->old_value != row->value)
             remember(w, found, row->knob, row->device, row->old_value);
-        if (row->knob == KNOB_CPU_BANDWIDTH && row->old_pair != row->pair)
+        if (row->knob == KNOB_CPU_BANDWIDTH && row->version == 2 && row->old_pair != row->pair)
             remember(w, found, KNOB_CPU_PERIOD, 0, row->old_pair);
     }
     if (row->kind == PLAN_FORGET || row->flags & PLAN_ROW_RESTORE)
