@@ -35,6 +35,7 @@
 #define SETTLE_LONGEST_NS (5 * NSEC_PER_SEC)
 #define RESCAN_EVERY_NS (30 * NSEC_PER_SEC)
 #define KEYFRAME_EVERY_TICKS 60
+#define FDS_REST 512 /* descriptors for all but the sampler and the notifications, which get a quarter */
 
 /* What has rows. */
 struct subject {

@@ -146,7 +146,7 @@ static void on_notify(void *owner, int fd, unsigned what)
 static bool budget_left(const struct core *core, const struct subject *subject)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < 2 * FDS_REST)
         return false;
     return (uint64_t)subject->slot * NOTIFY_N < limit.rlim_cur / 4 && core->subject_count > 0;
 }

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define NSID_EVERY_NS (10 * NSEC_PER_SEC)         /* of a young group: its runtime is still building it */
@@ -210,9 +211,20 @@ static void on_tick_due(void *owner)
     loop_job_start(&core->tick_job);
 }
 
+/* Descriptors that the sampler may keep: what the notifications and the rest of core leave. */
+static unsigned sampler_fds(void)
+{
+    enum { MOST = 19456 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < 2 * FDS_REST)
+        return 1;
+    rlim_t fds = limit.rlim_cur - limit.rlim_cur / 4 - FDS_REST;
+    return fds < MOST ? (unsigned)fds : MOST;
+}
+
 int core_sample_start(struct core *core)
 {
-    int r = sampler_open(&core->host, 0, "", &core->sampler);
+    int r = sampler_open(&core->host, sampler_fds(), "", &core->sampler);
     if (r == 0)
         r = net_open(&core->net);
     if (r < 0)
