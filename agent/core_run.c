@@ -224,7 +224,7 @@ static void tell_refusals(struct core *core, const struct plan *plan)
         const struct plan_refusal *refusal = &plan->refusals[i];
         const char *why = plan_text(plan, refusal->why_off);
         struct subject *subject = core_subject_at(core, plan_text(plan, refusal->path_off));
-        uint64_t bit = UINT64_C(1) << ((map_hash(why, strlen(why)) + refusal->knob) % 64);
+        uint64_t bit = UINT64_C(1) << (map_hash(why, strlen(why)) % 64);
         if (subject && (subject->settle_end_ns || (subject->refused & bit)))
             continue;
         core->refusals++;
