@@ -63,6 +63,24 @@ static void fill_agent(const struct subject *subject, struct row *row)
     row_set(row, METRIC_PRESSURE_LEVEL, subject->pressure.level);
 }
 
+static bool same_settings(const struct knob_set *a, const struct knob_set *b)
+{
+    return a->count == b->count && memcmp(a->settings, b->settings, a->count * sizeof a->settings[0]) == 0;
+}
+
+/* Whether one of the quota's knobs is not as it was known. */
+static bool quota_was_overwritten(const struct subject *subject, const struct knob_set *read)
+{
+    for (uint32_t i = 0; subject->quota && i < subject->wanted.count; i++) {
+        const struct knob_setting *wanted = &subject->wanted.settings[i];
+        const struct knob_setting *now = knob_set_get(read, wanted->knob, wanted->device);
+        const struct knob_setting *known = knob_set_get(&subject->in_force, wanted->knob, wanted->device);
+        if ((now ? now->value : KNOB_UNLIMITED) != (known ? known->value : KNOB_UNLIMITED))
+            return true;
+    }
+    return false;
+}
+
 /* The watch tells of foreign writes; what it may have missed is read now and then, a few groups per tick. */
 static void refresh_limits(struct core *core, struct subject *subject)
 {
@@ -72,9 +90,9 @@ static void refresh_limits(struct core *core, struct subject *subject)
     subject->limits_read_ns = now_ns;
     struct knob_set read = {0};
     if (knob_read_all(&core->host, core->support, subject->group->path, &read) != 0 ||
-        memcmp(&read, &subject->in_force, sizeof read) == 0)
+        same_settings(&read, &subject->in_force))
         return;
-    if (subject->quota && now_ns >= subject->fight_until_ns) {
+    if (now_ns >= subject->fight_until_ns && quota_was_overwritten(subject, &read)) {
         core_limit_differs(core, subject);
         return;
     }

@@ -82,6 +82,15 @@ static int write_text(int fd, const char *text, size_t len)
     }
 }
 
+/* Somebody, or an earlier plan, may have written it since the plan was made; writing a bandwidth again would
+ * un-throttle the group (kernel/sched/core.c tg_set_cfs_bandwidth starts a new period). */
+static bool holds_already(int fd, const struct plan_row *row, uint64_t value, uint64_t pair)
+{
+    uint64_t now, now_pair;
+    return row->knob == KNOB_CPU_BANDWIDTH && read_raw(fd, row, &now, &now_pair) == 0 &&
+           matches(row, now, now_pair, value, pair);
+}
+
 static int write_value(int dirfd, const struct plan_row *row, uint64_t value, uint64_t pair,
                        uint64_t *ret_read_back)
 {
@@ -93,7 +102,7 @@ static int write_value(int dirfd, const struct plan_row *row, uint64_t value, ui
     CLEANUP_FD int fd = openat(dirfd, knob_file(row->knob, row->version)->file, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    int r = write_text(fd, text, (size_t)len);
+    int r = holds_already(fd, row, value, pair) ? 0 : write_text(fd, text, (size_t)len);
     if (r == 0)
         r = read_raw(fd, row, &now, &now_pair);
     if (r)
