@@ -65,10 +65,22 @@ static void learn_roles(struct core *core, const struct channel_message *message
     core->enforcer_pid = all.roles[ROLE_ENFORCER].pid;
 }
 
-static void reload(struct core *core)
+static void on_reload_due(void *owner)
 {
+    struct core *core = owner;
+    core->reload_next_ns = loop_now_ns(core->loop) + RELOAD_SPACING_NS;
     core_policy_load(core);
     core_plan_all(core, PURPOSE_START, 0);
+    core_flush(core);
+}
+
+/* Signals that come faster than policies are read are one. */
+static void reload(struct core *core)
+{
+    if (loop_now_ns(core->loop) >= core->reload_next_ns)
+        on_reload_due(core);
+    else
+        loop_timer_arm_at(&core->reload_timer, core->reload_next_ns);
 }
 
 static void on_message(void *owner, enum role_id from, struct channel_message *message)
@@ -117,7 +129,9 @@ static int core_start(struct core *core)
     if (r < 0)
         return r;
     core_publish_epoch(core);
-    r = core_limits_start(core);
+    r = loop_timer_init(&core->reload_timer, core->loop, LOOP_NORMAL, on_reload_due, core);
+    if (r == 0)
+        r = core_limits_start(core);
     if (r == 0)
         r = core_sample_start(core);
     if (r == 0)
@@ -133,6 +147,7 @@ static void core_stop(struct core *core)
     core_tree_stop(core);
     core_sample_stop(core);
     core_limits_stop(core);
+    loop_timer_fini(&core->reload_timer);
     if (core->bus)
         core_flush(core);
     core->bus = bus_writer_close(core->bus);

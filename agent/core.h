@@ -33,6 +33,7 @@
 
 #define SETTLE_QUIET_NS (250 * NSEC_PER_MSEC)
 #define SETTLE_LONGEST_NS (5 * NSEC_PER_SEC)
+#define RELOAD_SPACING_NS NSEC_PER_SEC
 #define RESCAN_EVERY_NS (30 * NSEC_PER_SEC)
 #define KEYFRAME_EVERY_TICKS 60
 #define FDS_REST 512 /* descriptors for all but the sampler and the notifications, which get a quarter */
@@ -164,6 +165,8 @@ struct core {
 
     /* limits */
     struct policy policy;
+    struct loop_timer reload_timer;
+    uint64_t reload_next_ns; /* a reload before it waits */
     bool released; /* masu release --all: nothing is managed until the policy is applied or loaded again */
     char policy_error[512];
     uint64_t policy_loaded_wall_ns; /* 0: none could be read yet, nothing is written */
@@ -241,7 +244,8 @@ void core_run_fail(struct plan_run *run, const char *text); /* tells whoever wai
 struct plan_run *core_run_free(struct plan_run *run);
 enum request_kind core_run_request(const struct plan_run *run);
 void core_runs_resume(struct core *core); /* starts what waited */
-void core_runs_forget(struct core *core); /* drops what reads for the policy in force */
+void core_runs_forget(
+    struct core *core); /* drops what reads for the policy in force; applies wait for the next */
 MUST_USE int core_runs_start(struct core *core);
 void core_runs_stop(struct core *core);
 struct subject *core_subject_at(const struct core *core, const char *path); /* or NULL */

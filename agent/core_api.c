@@ -147,8 +147,8 @@ static void request_apply(struct core *core, const struct channel_message *messa
  * again. */
 static void request_release(struct core *core, const struct channel_message *message)
 {
-    core_runs_forget(core);
     core->released = true;
+    core_runs_forget(core);
     struct subject *subject;
     LIST_FOR_EACH(subject, &core->subjects, struct subject, all)
         if (subject->group && subject->quota) {

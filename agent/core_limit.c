@@ -110,6 +110,7 @@ void core_policy_set(struct core *core, struct policy *policy)
             subject->replan = subject->planning > 0; /* what is on its way was meant by the old policy */
             core_publish_view(core, subject);
         }
+    core_runs_resume(core);
 }
 
 void core_policy_load(struct core *core)

@@ -144,7 +144,9 @@ void core_runs_forget(struct core *core)
     struct plan_run *run;
     LIST_FOR_EACH(run, &core->runs, struct plan_run, all)
         if (run->gather && !run->policy) {
-            if (run->request_id)
+            if (run->purpose == PURPOSE_APPLY && !core->released)
+                run->gather = gather_free(run->gather); /* goes on with the policy that comes now */
+            else if (run->request_id)
                 core_run_fail(run, "another policy was loaded meanwhile, try again");
             else
                 core_run_free(run);

@@ -390,8 +390,15 @@ int doc_load(const char *file, struct doc *ret, struct diags *diags)
                      units_format_bytes((uint64_t)st.st_size, size));
     else if (r < 0 && r != -ENOMEM)
         doc_error_at(&named, diags, 0, 0, "cannot be read: %s", strerror(-r));
-    if (r < 0)
+    else if (r == 0 && len == 0)
+        doc_error_at(
+            &named, diags, 0, 0,
+            "is empty, perhaps it was cut off while it was written; a comment alone says that nothing "
+            "is meant");
+    if (r < 0 || len == 0) {
+        free(text);
         return r == -ENOMEM ? r : -EINVAL;
+    }
     r = doc_parse(file, text, len, ret, diags);
     free(text);
     return r;

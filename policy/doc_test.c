@@ -163,6 +163,19 @@ static void big_file_is_named_with_its_size(void **unused)
     diags_fini(&diags);
 }
 
+static void file_cut_off_at_its_start_is_no_empty_policy(void **unused)
+{
+    (void)unused;
+    struct doc doc = DOC_NULL;
+    struct diags diags = DIAGS_NULL;
+    char path[] = "/tmp/masu-doc-XXXXXX";
+    close(mkstemp(path));
+    assert_true(doc_load(path, &doc, &diags) < 0);
+    assert_non_null(strstr(diags.items[0].text, "is empty, perhaps it was cut off"));
+    unlink(path);
+    diags_fini(&diags);
+}
+
 static void long_words_are_cut_between_characters(void **unused)
 {
     (void)unused;
@@ -188,6 +201,7 @@ int main(void)
         cmocka_unit_test(what_is_no_policy_text_is_refused_where_it_stands),
         cmocka_unit_test(depth_nodes_and_bytes_are_bounded),
         cmocka_unit_test(big_file_is_named_with_its_size),
+        cmocka_unit_test(file_cut_off_at_its_start_is_no_empty_policy),
         cmocka_unit_test(long_words_are_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
