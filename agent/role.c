@@ -20,6 +20,7 @@ const struct role roles[ROLE_N] = {
                    .capabilities = CAP(SYS_ADMIN) | CAP(BPF) | CAP(PERFMON) | CAP(NET_ADMIN) |
                                    CAP(SYS_PTRACE) | CAP(DAC_READ_SEARCH) | CAP(SYSLOG),
                    .oom_score_adj = -900,
+                   .nice = -10,
                    .bus_write = true,
                    .peers = ROLE_BIT(ROLE_ENFORCER) | ROLE_BIT(ROLE_GATEWAY)},
     [ROLE_ENFORCER] = {.name = "enforcer",
@@ -27,6 +28,7 @@ const struct role roles[ROLE_N] = {
                        .capabilities = CAP(DAC_OVERRIDE) | CAP(CHOWN) | CAP(FOWNER) | CAP(SYS_ADMIN) |
                                        CAP(SYS_NICE) | CAP(SYS_RESOURCE),
                        .oom_score_adj = -900,
+                       .nice = -10,
                        .stops_after = ROLE_BIT(ROLE_CORE),
                        .peers = ROLE_BIT(ROLE_CORE)},
     [ROLE_ARCHIVER] = {.name = "archiver",
@@ -49,6 +51,7 @@ const struct role roles[ROLE_N] = {
                       .file = ROLE_FILE_GATEWAY,
                       .user = "masu-gw",
                       .oom_score_adj = -800,
+                      .nice = -10,
                       .stops_after = ROLE_BIT(ROLE_CORE),
                       .bus_read = true,
                       .wake = true},
@@ -56,7 +59,8 @@ const struct role roles[ROLE_N] = {
                      .file = ROLE_FILE_ARCHIVER,
                      .user = "masu-gw",
                      .on_demand = true,
-                     .oom_score_adj = 500},
+                     .oom_score_adj = 500,
+                     .nice = 5},
 };
 
 const char *role_file_name(enum role_file file)

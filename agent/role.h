@@ -23,6 +23,7 @@ struct role {
     bool on_demand;        /* not kept running: started by a message (reader) */
     uint32_t stops_after;  /* ROLE_BITs: hears STOP when these have ended */
     int16_t oom_score_adj;
+    int16_t nice; /* who must be prompt on a busy host goes first, who need not steps back */
     /* what it is given besides settings */
     bool bus_write, bus_read;
     bool wake;      /* has an eventfd of its own; core gets them all */

@@ -171,6 +171,8 @@ static _Noreturn void become(const struct spawn *spawn)
         {execute, "execute its file"},
     };
     spawn_set_oom_score(spawn->role->oom_score_adj);
+    /* on top of what the operator gave masud; without the right it stays so */
+    (void)!nice(spawn->role->nice);
     raise_file_limit();
     for (unsigned i = 0; i < ARRAY_LEN(steps); i++) {
         int r = steps[i].run(spawn);
