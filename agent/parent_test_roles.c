@@ -120,10 +120,21 @@ static void say_to_core(const char *text)
     (void)r;
 }
 
+static const char *unsaid; /* the reader was faster than core */
+
+static void say_answer(void)
+{
+    if (!unsaid || !role_has_peer(tiny, ROLE_CORE))
+        return;
+    say_to_core(unsaid);
+    unsaid = NULL;
+}
+
 static void on_answer(void *owner, struct channel_message *message)
 {
     (void)owner;
-    say_to_core(message->type == MESSAGE_RESPONSE ? "the reader answered" : "nonsense from the reader");
+    unsaid = message->type == MESSAGE_RESPONSE ? "the reader answered" : "nonsense from the reader";
+    say_answer();
 }
 
 static struct link *answer; /* of the reader to the gateway */
@@ -163,8 +174,10 @@ static void gateway_on_peer(void *owner, enum role_id peer)
     (void)owner;
     if (!role_has_peer(tiny, peer))
         return;
-    if (peer == ROLE_CORE)
+    if (peer == ROLE_CORE) {
         say_to_core(tiny->listen_unix_fd >= 0 && tiny->bus_fd >= 0 && tiny->wake_fd >= 0 ? "hello" : "what?");
+        say_answer();
+    }
     if (peer == ROLE_ARCHIVER)
         ask_archive();
 }
