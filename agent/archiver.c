@@ -18,6 +18,7 @@
 
 enum { READ_BYTES = 64 << 10 };
 #define TICK_NS NSEC_PER_SEC
+#define STOP_FLUSH_NS (2 * NSEC_PER_SEC) /* well below ROLE_STOP_S */
 
 struct archiver {
     struct role_context *context;
@@ -162,7 +163,7 @@ static void on_stop(void *owner)
 
     while (take_batch(archiver))
         ;
-    archive_flush_all(archiver->archive);
+    archive_flush_all(archiver->archive, clock_mono_ns() + STOP_FLUSH_NS);
     report(archiver);
     loop_stop(archiver->context->loop, 0);
 }

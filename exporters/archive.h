@@ -46,8 +46,9 @@ void archive_flush(struct archive *archive, const char *key);
 /* The key under which the live subject @path is kept, when that is not group_archive_key (two of the same key
    are alive). NULL: none such. */
 const char *archive_key_of_path(const struct archive *archive, const char *path);
-/* Writes all that have files already. */
-void archive_flush_all(struct archive *archive);
+/* Writes those that have files already, as many as can be until then: the journal keeps what the others lack.
+ */
+void archive_flush_all(struct archive *archive, uint64_t until_mono_ns);
 
 /* The oldest thing that went wrong since the last call, as a sentence about what happens now; false when
  * nothing did. */

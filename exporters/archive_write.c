@@ -119,12 +119,12 @@ void archive_flush(struct archive *archive, const char *key)
         archive_write(archive, subject);
 }
 
-void archive_flush_all(struct archive *archive)
+void archive_flush_all(struct archive *archive, uint64_t until_mono_ns)
 {
     const struct map_entry *entry;
     size_t cursor = 0;
 
-    while ((entry = map_next(&archive->subjects, &cursor))) {
+    while (clock_mono_ns() < until_mono_ns && (entry = map_next(&archive->subjects, &cursor))) {
         struct archive_subject *subject = entry->value;
         if (subject->count > 0 && archive_subject_has_files(subject, archive->files_dir))
             archive_write(archive, subject);

@@ -132,7 +132,7 @@ static uint64_t archive_run(const struct bench *bench, const char *name, unsigne
         archive_take(archive, LIFE, &bench->ticks[second]);
         archive_tick(archive, (1000 + second) * NSEC_PER_SEC, (NOON_S + second) * NSEC_PER_SEC);
     }
-    archive_flush_all(archive);
+    archive_flush_all(archive, UINT64_MAX);
     uint64_t used = bench_cpu_ns() - start;
     char trouble[ARCHIVE_TEXT_MAX];
     if (archive_trouble(archive, trouble))
