@@ -61,7 +61,7 @@ function note(event: Event): void {
 
 function onEvent(event: Event): void {
   if (events.some((e) => e.number === event.number && e.time === event.time)) return;
-  events = [...events.slice(-999), event];
+  events = [...events.slice(-1999), event];
   detail?.addEvent(event);
   if (last) note(event);
   if (event.type === "policy" || event.type === "role") void showStatus();
@@ -122,7 +122,7 @@ function onKey(event: KeyboardEvent): void {
 
 // The stream goes on where the events of before end; what comes twice is shown once.
 async function start(): Promise<void> {
-  const past = await api.events(500).catch(() => []);
+  const past = await api.events(2000).catch(() => []);
   for (const event of past) onEvent(event);
   api.listen(past.at(-1)?.number, { tick: onTick, event: onEvent, link: onLink });
 }
