@@ -157,6 +157,21 @@ static int make_state(const char *path, const struct spawn_user users[ROLE_N])
     return 0;
 }
 
+/* Two archivers with run directories of their own would write into each other's journal. */
+static int lock_state(const char *path, int *ret_fd)
+{
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        bool in_use = fd >= 0 && errno == EWOULDBLOCK;
+        log_error("place", "paths.state '%s': %s, not starting", path,
+                  in_use ? "is in use by another masud, give this one a paths.state of its own"
+                         : strerror(errno));
+        return -1;
+    }
+    *ret_fd = fd_take(&fd);
+    return 0;
+}
+
 static int listen_unix(const char *run, int *ret_fd)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -231,6 +246,7 @@ int place_open(const struct settings *settings, const struct spawn_user users[RO
     struct place place = PLACE_NULL;
     if (make_run(settings->run_dir) == 0 && take_lock(settings->run_dir, &place.lock_fd) == 0 &&
         make_state(settings->state_dir, users) == 0 &&
+        lock_state(settings->state_dir, &place.state_fd) == 0 &&
         listen_unix(settings->run_dir, &place.listen_unix_fd) == 0 &&
         listen_tcp(settings->http_listen, &place.listen_tcp_fd) == 0) {
         *ret = place;
@@ -249,6 +265,7 @@ void place_close(const struct settings *settings, struct place *place)
     }
     fd_close(place->listen_unix_fd);
     fd_close(place->listen_tcp_fd);
+    fd_close(place->state_fd);
     fd_close(place->lock_fd);
     *place = PLACE_NULL;
 }

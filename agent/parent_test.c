@@ -279,6 +279,24 @@ static void test_a_second_masud_is_refused_with_the_pid_of_the_first(void **stat
     (void)wait_role(stage, "core", 0);
 }
 
+static void test_a_state_directory_has_one_masud(void **state)
+{
+    const struct stage *stage = *state;
+    struct stage other = *stage;
+    char log[96], *text;
+    size_t len;
+    wait_ready(stage);
+    (void)snprintf(log, sizeof log, "%s/log", stage->root);
+    (void)snprintf(other.settings.run_dir, sizeof other.settings.run_dir, "%s/other", stage->root);
+    int status = end_of(masud_start(&other, log));
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    assert_int_equal(fs_slurp(log, 65536, &text, &len), 0);
+    assert_non_null(strstr(text, "/state': is in use by another masud"));
+    free(text);
+    (void)wait_role(stage, "archiver", 0);
+}
+
 static void assert_notified(int fd, const char *expected)
 {
     char text[64] = "";
@@ -373,6 +391,7 @@ int main(int argc, char **argv)
         STORY(test_sigterm_stops_core_before_those_it_needs_and_leaves_nothing),
         STORY(test_nothing_outlives_a_killed_masud_and_the_next_one_starts),
         STORY(test_a_second_masud_is_refused_with_the_pid_of_the_first),
+        STORY(test_a_state_directory_has_one_masud),
         STORY(test_the_service_manager_hears_of_ready_and_stopping),
         STORY(test_places_belong_to_whom_they_should),
         STORY(test_a_state_directory_that_masu_cannot_reach_is_told),
