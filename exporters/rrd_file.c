@@ -14,8 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+enum { FILE_ROOM = 16 << 20 }; /* more than a file needs */
 enum { NAME_BYTES = 200, DAY_S = 86400, ARCHIVES = 4 };
 
 static const char *const suffixes[FOLD_KINDS] = {[FOLD_AVERAGE] = ".avg.rrd", [FOLD_PEAK] = ".peak.rrd"};
@@ -115,6 +117,18 @@ static void schema_make(enum fold_kind kind, unsigned step_s, struct schema *ret
         ret->argv[i] = ret->texts[i];
 }
 
+/* librrd unlinks what it could not write whole and says nothing, so errno is the unlink's. */
+static int silent_error(const char *path)
+{
+    char copy[RRD_PATH_MAX];
+    struct statvfs fs;
+
+    str_copy(copy, sizeof copy, path);
+    if (statvfs(dirname(copy), &fs) < 0)
+        return errno;
+    return fs.f_bavail * fs.f_frsize < FILE_ROOM ? ENOSPC : EIO;
+}
+
 /* Makes @path whole or not at all, filled from @source unless that is NULL. */
 static int make(const char *path, const char *source, struct schema *schema, unsigned step_s, int64_t last_s)
 {
@@ -128,8 +142,11 @@ static int make(const char *path, const char *source, struct schema *schema, uns
     rrd_clear_error();
     unlink(temporary);
     if (rrd_create_r2(temporary, step_s, last_s, 1, source ? sources : NULL, NULL, (int)schema->count,
-                      schema->argv) < 0)
+                      schema->argv) < 0) {
+        if (!rrd_test_error())
+            errno = silent_error(path);
         return -1;
+    }
     if (chmod(temporary, 0640) < 0 || rename(temporary, path) < 0)
         return -1;
     return 0;
