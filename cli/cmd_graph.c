@@ -36,11 +36,27 @@ static bool metric_is_archived(const char *name)
     return false;
 }
 
-/* What is gone has history too: a name that is no live container is taken as a key of the archive, "lxc:web".
+static bool is_interface(const char *name)
+{
+    char why[256];
+    json_t *answer = client_try("/api/v1/interfaces", why, sizeof why), *interface;
+    bool found = false;
+    size_t i;
+
+    json_array_foreach(json_object_get(answer, "interfaces"), i, interface) found |=
+        !strcmp(show_text(interface, "name"), name);
+    json_decref(answer);
+    return found;
+}
+
+/* A network interface is graphed by its name. What is gone has history too: "lxc:web" is a key of the
+ * archive.
  */
 static bool find_subject(const char *given, char *path, size_t size)
 {
-    if (strchr(given, ':') && given[0] != '/')
+    bool plain = given[0] != '/';
+
+    if (plain && (strchr(given, ':') || is_interface(given)))
         return str_copy(path, size, given);
     return container_resolve(given, path, size);
 }
