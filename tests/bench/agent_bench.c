@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/str.h"
+#include "collectors/file_plan.h"
 #include "tests/bench/bench.h"
 #include "tests/system/harness.h"
 
@@ -19,12 +20,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-enum { GROUPS_DEFAULT = 500, WARM_S_DEFAULT = 20, MEASURE_S_DEFAULT = 30, BIRTHS_DEFAULT = 200 };
+enum { GROUPS_DEFAULT = 500, WARM_S_DEFAULT = 20, MEASURE_S_DEFAULT = 30, BIRTHS_DEFAULT = 200, RAW_S = 10 };
 
 struct bench {
     struct daemon daemon;
@@ -199,6 +201,51 @@ static void measure_births(struct bench *b)
     tell_births("with mkdir", b->whole_ms, count, "from before the first mkdir");
 }
 
+/* ---- the floor: the sampler's files, read bare, once a second as the agent does ---- */
+
+static unsigned raw_open(const struct bench *b, const struct file_plan *plan, int *fds)
+{
+    char path[GROUP_PATH_MAX + 64];
+    unsigned count = 0;
+    for (unsigned i = 0; i < b->groups; i++)
+        for (unsigned f = 0; f < plan->file_count; f++) {
+            int dirfd = b->daemon.host.hierarchies[plan->files[f].hierarchy].dirfd;
+            str_format(path, sizeof path, ".%s/g%u/%s", b->daemon.root, i, plan->files[f].name);
+            int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+            if (fd >= 0)
+                fds[count++] = fd;
+        }
+    return count;
+}
+
+static void measure_raw(const struct bench *b)
+{
+    static char text[65536];
+    double us[RAW_S];
+    struct rlimit limit;
+    struct file_plan plan;
+    file_plan_make(&b->daemon.host, &plan);
+    int *fds = calloc((size_t)b->groups * plan.file_count, sizeof *fds);
+    if (!fds || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    unsigned count = raw_open(b, &plan, fds);
+    for (unsigned r = 0; r < RAW_S; r++) {
+        sleep(1);
+        uint64_t begin_ns = bench_cpu_ns();
+        for (unsigned i = 0; i < count; i++)
+            if (pread(fds[i], text, sizeof text, 0) < 0)
+                perror("pread");
+        us[r] = (double)(bench_cpu_ns() - begin_ns) / 1e3 / b->groups;
+    }
+    for (unsigned i = 0; i < count; i++)
+        close(fds[i]);
+    free(fds);
+    printf("raw pread    %8.2f us per group and second, %.1f files per group, once a second\n",
+           bench_median(us, RAW_S), (double)count / b->groups);
+}
+
 static void run(struct bench *b)
 {
     char name[32], path[GROUP_PATH_MAX];
@@ -208,6 +255,7 @@ static void run(struct bench *b)
         make_group(&b->daemon, name, path);
         b->sleepers[i] = run_sleeper(&b->daemon, path);
     }
+    measure_raw(b);
     daemon_start(&b->daemon);
     sleep(b->warm_s);
     measure_use(b);
