@@ -63,6 +63,8 @@ static bool group_vanished(const struct core *core, const char *path, const stru
     int hierarchy = cgroup_host_by_device(&core->host, row->hierarchy);
     if ((error != -ENOENT && error != -ENODEV && error != -ESTALE) || hierarchy < 0)
         return false;
+    if (error == -ENODEV && row->kind == PLAN_WRITE && !row->device)
+        return true; /* kernfs says so of a file whose directory is being removed, before the path is gone */
     return group_id(&core->host, (unsigned)hierarchy, path, &id) != 0 || id != row->cgroup_id;
 }
 
