@@ -237,7 +237,7 @@ struct group_scan {
     unsigned rounds;
 };
 
-enum { SCAN_ROUNDS_MAX = 4 };
+enum { SCAN_ROUNDS_MAX = 4, LINKS_OF_A_LEAF = 2 };
 
 static int push(struct group_scan *scan, unsigned hierarchy, const char *path)
 {
@@ -323,7 +323,9 @@ static int scan_entry(struct group_scan *scan, const struct pending *parent, int
     if (!group)
         return 0;
     mark_seen(scan->tree, group, parent->hierarchy);
-    return push(scan, parent->hierarchy, path);
+    /* kernfs counts a directory's links as 2 and one for each child (fs/kernfs/inode.c, kernfs_refresh_inode)
+     */
+    return st.st_nlink == LINKS_OF_A_LEAF ? 0 : push(scan, parent->hierarchy, path);
 }
 
 /* Opens the next directory; one that is gone meanwhile is passed over. */
