@@ -50,8 +50,8 @@ static void make_tree(struct world *w, int version)
     while (w->fs.count < wanted) {
         const struct fake_group *parent = &w->fs.groups[pick(w, w->fs.count)];
         char path[FAKE_PATH_MAX];
-        snprintf(path, sizeof path, "%s/%c", parent->parent < 0 ? "" : parent->path,
-                 (char)('a' + w->fs.count));
+        (void)str_format(path, sizeof path, "%s/%c", parent->parent < 0 ? "" : parent->path,
+                         (char)('a' + w->fs.count));
         WORLD_CHECK(w, fake_mkdir(&w->fs, path) == 0, "mkdir %s", path);
     }
     for (unsigned i = 1; i < w->fs.count; i++)
@@ -62,11 +62,11 @@ static void make_tree(struct world *w, int version)
     for (unsigned m = 0; m < w->missing_count; m++) {
         const struct fake_group *parent = &w->fs.groups[pick(w, w->fs.count)];
         bool below = m > 0 && pick(w, 2);
-        snprintf(w->missing[m], sizeof w->missing[m], "%s/new%u",
-                 below                ? w->missing[m - 1]
-                 : parent->parent < 0 ? ""
-                                      : parent->path,
-                 m);
+        (void)str_format(w->missing[m], sizeof w->missing[m], "%s/new%u",
+                         below                ? w->missing[m - 1]
+                         : parent->parent < 0 ? ""
+                                              : parent->path,
+                         m);
     }
 }
 
