@@ -42,7 +42,8 @@ struct doc {
 /* Parses text[0..len). 0, -EINVAL with a diag, or -ENOMEM. A duplicate key is a diag of its own: its second
    value is left out and the tree is whole, so that the rest of the file can be judged too. */
 MUST_USE int doc_parse(const char *file, const char *text, size_t len, struct doc *ret, struct diags *diags);
-/* The same from a regular file that is not empty, named in diags as given. @file is borrowed for the document's life. */
+/* The same from a regular file that is not empty, named in diags as given. @file is borrowed for the
+ * document's life. */
 MUST_USE int doc_load(const char *file, struct doc *ret, struct diags *diags);
 void doc_fini(struct doc *doc);
 
