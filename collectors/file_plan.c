@@ -39,6 +39,15 @@ static bool same_file(const struct choice *a, const struct choice *b)
            strcmp(a->source->file, b->source->file) == 0;
 }
 
+/* Whether every number of the file of choices[first] moves along with numbers of other files. */
+static bool file_moves_along(const struct choice choices[METRIC_N], unsigned first)
+{
+    for (unsigned id = first; id < METRIC_N; id++)
+        if (same_file(&choices[first], &choices[id]) && !metrics[id].along)
+            return false;
+    return true;
+}
+
 /* Moves every choice of the file of choices[first] into the plan. */
 static void plan_add_file(struct file_plan *plan, struct choice choices[METRIC_N], unsigned first)
 {
@@ -62,11 +71,21 @@ static void plan_add_file(struct file_plan *plan, struct choice choices[METRIC_N
         choices[id].source = NULL;
     }
     file->count = plan->key_count - file->first;
-    file->large = strcmp(file->name, "memory.stat") == 0;
-    file->not_at_root = file->large; /* 3 to 8 s on hosts with many dead groups: google/cadvisor#2259 */
+    /* 3 to 8 s on hosts with many dead groups: google/cadvisor#2259 */
+    file->not_at_root = strcmp(file->name, "memory.stat") == 0;
     if (file->form == METRIC_FORM_FLAT)
         plan->layout_words += file->count + 1;
     plan->hierarchies |= UINT32_C(1) << file->hierarchy;
+}
+
+static void plan_add_files(struct file_plan *plan, const struct cgroup_host *host,
+                           struct choice choices[METRIC_N], bool along)
+{
+    for (int hierarchy = 0; hierarchy < (int)host->count; hierarchy++)
+        for (unsigned id = 0; id < METRIC_N; id++)
+            if (choices[id].source && choices[id].hierarchy == hierarchy &&
+                file_moves_along(choices, id) == along)
+                plan_add_file(plan, choices, id);
 }
 
 void file_plan_make(const struct cgroup_host *host, struct file_plan *ret)
@@ -78,8 +97,8 @@ void file_plan_make(const struct cgroup_host *host, struct file_plan *ret)
         if (form_is_file(metrics[id].v1.form) || form_is_file(metrics[id].v2.form))
             ret->mask[id / 64] |= UINT64_C(1) << (id % 64);
     }
-    for (int hierarchy = 0; hierarchy < (int)host->count; hierarchy++)
-        for (unsigned id = 0; id < METRIC_N; id++)
-            if (choices[id].source && choices[id].hierarchy == hierarchy)
-                plan_add_file(ret, choices, id);
+    plan_add_files(ret, host, choices, false);
+    ret->leading_files = ret->file_count;
+    ret->leading_keys = ret->key_count;
+    plan_add_files(ret, host, choices, true);
 }

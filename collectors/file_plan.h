@@ -2,7 +2,8 @@
 /*
  * Which files a tick reads: the metric table turned round, for the hierarchies of one host. One entry per
  * distinct file, hierarchy after hierarchy, so that a group is read in one ordered pass and no file twice.
- * Pure.
+ * Last come the files whose numbers all move along with others: where those others stand still, they need no
+ * reading. Pure.
  */
 
 #include "cgroup/host.h"
@@ -14,7 +15,6 @@ struct file_plan_file {
     const char *name;      /* "memory.stat" */
     unsigned hierarchy;    /* index into the host's table */
     enum metric_form form; /* the same for all its keys */
-    bool large;            /* a long text: making it costs the kernel more than opening it */
     bool not_at_root;      /* of the root group it takes the kernel seconds */
     unsigned first, count; /* its keys: keys[first .. first + count) */
     unsigned layout;       /* its place among a group's layout words */
@@ -23,6 +23,8 @@ struct file_plan_file {
 struct file_plan {
     struct file_plan_file files[FILE_PLAN_FILES_MAX];
     unsigned file_count;
+    unsigned leading_files; /* files[0 .. leading_files) are read every time */
+    unsigned leading_keys;  /* keys of those */
     struct parse_key keys[METRIC_N];
     uint16_t metrics[METRIC_N]; /* enum metric_id of each key */
     uint32_t divides[METRIC_N]; /* of each key, at least 1 */

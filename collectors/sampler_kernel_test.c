@@ -137,7 +137,18 @@ static void follow(struct place *p, unsigned fd_budget)
     assert_int_equal(sampler_group_open(p->sampler, p->path, &p->group), 0);
 }
 
-/* A child that burns CPU, fills page cache, and then waits. */
+/* The worker's own child comes into being. */
+static void on_fork_please(int number)
+{
+    (void)number;
+    if (fork() == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            pause();
+    }
+}
+
+/* A child that burns CPU, fills memory, and then waits; SIGUSR1 makes it fork. */
 static pid_t worker_start(const struct place *p)
 {
     int gate[2], done[2];
@@ -146,6 +157,7 @@ static pid_t worker_start(const struct place *p)
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGUSR1, on_fork_please);
         if (read(gate[0], &byte, 1) != 1)
             _exit(1);
         char *memory = malloc(WRITTEN_BYTES);
@@ -214,6 +226,30 @@ static void numbers_equal_what_the_files_say(void **state)
 static void so_they_do_with_five_descriptors(void **state)
 {
     numbers_equal_what_the_files_say_within(state, 5);
+}
+
+/* While nothing moves, fewer files are read; the first movement shows in every number. */
+static void a_fork_after_a_long_sleep_shows_at_once(void **state)
+{
+    struct place *p = *state;
+    struct row row = {.mono_ns = 0};
+    uint64_t read[6];
+    follow(p, 0);
+    pid_t worker = worker_start(p);
+    usleep(100000);
+    for (int tick = 0; tick < 6; tick++) {
+        uint64_t before = sampler_stats(p->sampler).files_read;
+        assert_int_equal(sampler_read(p->sampler, p->group, &row), 0);
+        read[tick] = sampler_stats(p->sampler).files_read - before;
+        assert_int_equal(row.values[METRIC_PIDS], 1);
+        usleep(20000);
+    }
+    assert_true(read[5] < read[0]);
+    kill(worker, SIGUSR1);
+    usleep(100000);
+    assert_int_equal(sampler_read(p->sampler, p->group, &row), 0);
+    assert_int_equal(row.values[METRIC_PIDS], 2);
+    worker_stop(worker);
 }
 
 static void a_group_removed_everywhere_is_gone_within(void **state, unsigned fd_budget)
@@ -296,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(numbers_equal_what_the_files_say, set_up, tear_down),
         cmocka_unit_test_setup_teardown(so_they_do_with_five_descriptors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_fork_after_a_long_sleep_shows_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_group_removed_everywhere_is_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_is_gone_with_one_descriptor_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_group_removed_from_one_hierarchy_keeps_the_other_numbers, set_up,

@@ -177,6 +177,31 @@ static void after_the_first_tick_nothing_is_opened_any_more(void **state)
     }
 }
 
+static void of_a_group_that_stands_still_less_is_read_and_nothing_lost(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(kernels); i++) {
+        struct fixture f = {.host = CGROUP_HOST_NULL};
+        struct sampler_group *group = NULL;
+        uint64_t read[4];
+        fixture_open(&f, kernels[i].root, 0);
+        assert_int_equal(sampler_group_open(f.sampler, kernels[i].path, &group), 0);
+        for (int tick = 0; tick < 4; tick++) {
+            struct row row = {.mono_ns = 0};
+            uint64_t before = sampler_stats(f.sampler).files_read;
+            assert_int_equal(sampler_read(f.sampler, group, &row), 0);
+            read[tick] = sampler_stats(f.sampler).files_read - before;
+            assert_row(&row, kernels[i].expected, kernels[i].count);
+        }
+        assert_int_equal(read[1], read[0]); /* once more after the last movement */
+        assert_int_equal(read[3], read[2]);
+        if (kernels[i].expected != v2_bare) /* all it has moves by itself */
+            assert_true(read[2] < read[0]);
+        sampler_group_close(f.sampler, group);
+        fixture_close(&f);
+    }
+}
+
 static void metrics_of_netlink_and_of_the_agent_are_left_as_they_are(void **state)
 {
     (void)state;
@@ -305,6 +330,7 @@ int main(void)
         cmocka_unit_test(each_kernel_gives_what_its_files_say),
         cmocka_unit_test(a_budget_of_five_descriptors_still_gives_every_number),
         cmocka_unit_test(after_the_first_tick_nothing_is_opened_any_more),
+        cmocka_unit_test(of_a_group_that_stands_still_less_is_read_and_nothing_lost),
         cmocka_unit_test(metrics_of_netlink_and_of_the_agent_are_left_as_they_are),
         cmocka_unit_test(a_group_in_one_hierarchy_only_has_that_ones_numbers),
         cmocka_unit_test(blkio_without_a_throttle_rule_is_absent_not_zero),

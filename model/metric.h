@@ -65,6 +65,7 @@ struct metric {
     struct metric_source v1, v2;
     const char *rrd; /* data source name, NULL when not archived; never renamed, only appended */
     bool peak;       /* the highest value within 10 s is archived too */
+    bool along;      /* moves only when some other number of the group does, since its own tasks move it */
     const char
         *group; /* heading in docs and dashboard: "cpu", "memory", "io", "pids", "pressure", "network" */
 };

@@ -1,9 +1,9 @@
 /*
  * The whole agent at 500 groups and one second: CPU and memory of all its processes, and how long a new group
- * waits for its quota while the others are sampled. The first figures of each process are left out: maps
- * and caches. So are the archive's files, which a container gets after three minutes: rrd_bench tells what
- * they cost. Usage: agent_bench [GROUPS [WARM_S [MEASURE_S [BIRTHS]]]]; root. Each group holds one sleeping
- * process.
+ * waits for its quota while the others are sampled. Measured twice: the processes of all groups asleep, and
+ * each of them running a moment twice a second. The first figures of each process are left out: maps and
+ * caches. So are the archive's files, which a container gets after three minutes: rrd_bench tells what they
+ * cost. Usage: agent_bench [GROUPS [WARM_S [MEASURE_S [BIRTHS]]]]; root. Each group holds one process.
  */
 
 #include "base/clock.h"
@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -80,7 +81,20 @@ static unsigned processes(struct daemon *d, pid_t pids[16], char names[16][24])
     return count;
 }
 
-static void measure_use(struct bench *b)
+/* A process of its own, so that the measuring one can sleep. */
+static pid_t poker_start(const struct bench *b)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) {
+        bench_poke(b->sleepers, b->groups);
+        usleep(500000);
+    }
+}
+
+static void measure_use(struct bench *b, const char *how)
 {
     pid_t pids[16];
     char names[16][24];
@@ -98,7 +112,7 @@ static void measure_use(struct bench *b)
         cpu_s += now.cpu_s - before[i].cpu_s;
         pss_kib += now.pss_kib;
     }
-    printf("whole agent  %8.2f us per group and second, %6.1f MiB PSS, %u groups, interval 1 s\n",
+    printf("whole agent, %s %8.2f us per group and second, %6.1f MiB PSS, %u groups, interval 1 s\n", how,
            cpu_s / seconds / b->groups * 1e6, pss_kib / 1024, b->groups);
 }
 
@@ -250,6 +264,7 @@ static void run(struct bench *b)
 {
     char name[32], path[GROUP_PATH_MAX];
     daemon_init(&b->daemon, "bench", policy, archive_settings);
+    bench_pokable();
     for (unsigned i = 0; i < b->groups; i++) {
         str_format(name, sizeof name, "g%u", i);
         make_group(&b->daemon, name, path);
@@ -258,7 +273,11 @@ static void run(struct bench *b)
     measure_raw(b);
     daemon_start(&b->daemon);
     sleep(b->warm_s);
-    measure_use(b);
+    measure_use(b, "asleep");
+    pid_t poker = poker_start(b);
+    sleep(2);
+    measure_use(b, "moving");
+    end_child(poker);
     measure_births(b);
     tell_status(b);
     daemon_stop(&b->daemon);

@@ -1,7 +1,8 @@
 /*
  * What a tick costs per group: the sampler beside plain pread of the very same files through kept
- * descriptors, in one run, the two taking turns. Usage: sampler_bench [GROUPS [ROUNDS]]; root. Each group
- * holds one sleeping process.
+ * descriptors, in one run, the two taking turns. Each group holds one process, which has just run when the
+ * figures of the first kind are taken, and sleeps for those of the second: of a group that stands still the
+ * sampler reads only what could have moved by itself. Usage: sampler_bench [GROUPS [ROUNDS]]; root.
  */
 
 #include "base/clock.h"
@@ -157,25 +158,47 @@ static int followed_open(struct bench *b)
     return error;
 }
 
+struct figures {
+    double raw_ns, sampler_ns, files;
+};
+
+/* @poke: every group moves before each round. */
+static struct figures rounds_run(struct bench *b, double *raw, double *sampled, bool poke)
+{
+    raw_round(b);
+    for (int settling = 0; settling < 3; settling++) /* the first round opens and allocates */
+        sampler_round(b);
+    uint64_t read_before = sampler_stats(b->sampler).files_read;
+    for (unsigned r = 0; r < b->rounds; r++) {
+        if (poke) {
+            bench_poke(b->sleepers, b->groups);
+            usleep(200000);
+        }
+        raw[r] = raw_round(b);
+        sampled[r] = sampler_round(b);
+    }
+    double reads = (double)(sampler_stats(b->sampler).files_read - read_before);
+    return (struct figures){bench_median(raw, b->rounds), bench_median(sampled, b->rounds),
+                            reads / b->groups / b->rounds};
+}
+
 static int measure(struct bench *b)
 {
     double *raw = calloc(b->rounds, sizeof *raw), *sampled = calloc(b->rounds, sizeof *sampled);
     int error = raw && sampled ? followed_open(b) : -1;
     unsigned files = raw_open(b);
     if (!error) {
-        raw_round(b); /* the first round opens and allocates */
-        sampler_round(b);
-        for (unsigned r = 0; r < b->rounds; r++) {
-            raw[r] = raw_round(b);
-            sampled[r] = sampler_round(b);
-        }
+        struct figures moving = rounds_run(b, raw, sampled, true);
+        struct figures still = rounds_run(b, raw, sampled, false);
         struct sampler_stats stats = sampler_stats(b->sampler);
-        double raw_ns = bench_median(raw, b->rounds), sampler_ns = bench_median(sampled, b->rounds);
         printf("groups %u, files per group %.1f, descriptors kept %u of %u\n", b->groups,
                (double)files / b->groups, stats.fds_kept, stats.fds_budget);
-        printf("raw pread  %8.0f ns of CPU per group and tick\n", raw_ns);
-        printf("sampler    %8.0f ns of CPU per group and tick\n", sampler_ns);
-        printf("ratio      %8.2f\n", sampler_ns / raw_ns);
+        printf("raw pread  %8.0f ns of CPU per group and tick\n", moving.raw_ns);
+        printf("sampler    %8.0f ns of CPU per group and tick, %.1f files\n", moving.sampler_ns,
+               moving.files);
+        printf("ratio      %8.2f\n", moving.sampler_ns / moving.raw_ns);
+        printf("still raw  %8.0f ns, no group moves\n", still.raw_ns);
+        printf("still      %8.0f ns, %.1f files\n", still.sampler_ns, still.files);
     }
     for (unsigned i = 0; i < b->groups; i++)
         sampler_group_close(b->sampler, b->followed[i]);
@@ -202,6 +225,7 @@ int main(int argc, char **argv)
     b.followed = calloc(b.groups, sizeof *b.followed);
     b.fds = calloc((size_t)b.groups * b.plan.file_count, sizeof *b.fds);
     int error = -1;
+    bench_pokable();
     if (b.sleepers && b.followed && b.fds) {
         groups_make(&b);
         error = measure(&b);
