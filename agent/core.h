@@ -110,10 +110,15 @@ struct plan_run {
     struct policy *policy; /* PURPOSE_PLAN: its own, freed with the run; else core's */
     uint64_t request_id;   /* the gateway's, 0 when nobody waits */
     struct gather *gather; /* while reading; a client's request without it waits until all is known */
+    bool made;             /* the plan is made; what was read is being told to the subjects */
+    int made_error;        /* 0 or -ENOMEM of the making */
     struct plan plan;
     bool sent;
-    bool holds;                /* PURPOSE_GROUPS: counted in its subject's planning while reading */
-    char path[GROUP_PATH_MAX]; /* PURPOSE_GROUPS: the group */
+    struct plan_outcomes outcomes; /* the enforcer's answer, once heard */
+    bool heard, finishing;         /* outcomes are noted row by row; then the subjects are finished with */
+    uint32_t row_next;             /* of the noting or the finishing */
+    bool holds;                    /* PURPOSE_GROUPS: counted in its subject's planning while reading */
+    char path[GROUP_PATH_MAX];     /* PURPOSE_GROUPS: the group */
 };
 
 struct core {
@@ -171,7 +176,8 @@ struct core {
     char policy_error[512];
     uint64_t policy_loaded_wall_ns; /* 0: none could be read yet, nothing is written */
     struct list runs;
-    struct loop_job gather_job; /* reads for the first run that still gathers */
+    struct loop_job gather_job;  /* reads for the first run that still gathers */
+    struct loop_job outcome_job; /* takes in the outcomes of the first run that was answered */
     uint64_t run_last_id;
     bool plan_again; /* something could not be planned or may have been missed: all is, after the next scan */
     bool found_known; /* the enforcer told the found values */
@@ -238,8 +244,6 @@ void core_plan_all(struct core *core, enum plan_purpose purpose, uint64_t reques
 void core_plan_policy(struct core *core, struct policy *policy,
                       uint64_t request_id); /* PURPOSE_PLAN; takes *policy */
 void core_plan_subject(struct core *core, struct subject *subject);
-void core_run_planned(struct core *core,
-                      struct plan_run *run); /* the gathering is over: plan and go on by purpose */
 void core_run_fail(struct plan_run *run, const char *text); /* tells whoever waits, frees */
 struct plan_run *core_run_free(struct plan_run *run);
 enum request_kind core_run_request(const struct plan_run *run);
@@ -253,6 +257,8 @@ struct subject *core_subject_at(const struct core *core, const char *path); /* o
 struct subject *core_run_subject(const struct core *core, uint64_t run_id, const char *path);
 
 /* core_outcome.c */
+MUST_USE int core_outcomes_start(struct core *core);
+void core_outcomes_stop(struct core *core);
 void core_plan_done(struct core *core, const struct channel_message *message);
 void core_found_values(struct core *core, const struct channel_message *message);
 void core_enforcer_new(struct core *core); /* asks for the found values; then everything is planned */
@@ -281,7 +287,8 @@ struct gather *gather_all(struct core *core, const struct policy *policy);
 struct gather *gather_one(struct core *core, struct group *group);
 bool gather_step(struct gather *gather, uint64_t until_ns); /* true: more to read */
 MUST_USE int gather_plan(struct gather *gather, enum plan_purpose purpose, struct plan *ret);
-void gather_tell(struct gather *gather); /* what was read becomes the subjects' wanted and in_force */
+/* What was read becomes the subjects' wanted and in_force; true: more to tell. */
+bool gather_tell(struct gather *gather, uint64_t until_ns);
 struct gather *gather_free(struct gather *gather);
 
 /* core_api.c */

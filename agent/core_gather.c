@@ -22,6 +22,7 @@ struct gather {
     struct plan_group *groups; /* heap; paths owned */
     unsigned count, capacity;
     unsigned next;   /* first one not yet read */
+    unsigned told;   /* first one whose subject was not yet told */
     uint32_t wanted; /* knobs that a quota sets or that are to be given back: no others are read */
 };
 
@@ -64,6 +65,16 @@ static bool policy_makes(const struct policy *policy, const char *path)
     return false;
 }
 
+/* For the policy in force every subject knows its quota; it is looked for where another policy is tried. */
+static bool manages(const struct gather *gather, const struct subject *subject,
+                    const struct quota **ret_quota)
+{
+    if (gather->policy != &gather->core->policy || gather->core->released)
+        return core_manages(gather->core, gather->policy, &subject->identity, ret_quota);
+    *ret_quota = subject->quota;
+    return subject->quota != NULL;
+}
+
 static int add_group(struct gather *gather, struct group *group, int parent)
 {
     struct core *core = gather->core;
@@ -80,7 +91,7 @@ static int add_group(struct gather *gather, struct group *group, int parent)
         want_knobs(gather, &entry->found);
         return (int)gather->count - 1;
     }
-    entry->managed = core_manages(core, gather->policy, &subject->identity, &entry->quota);
+    entry->managed = manages(gather, subject, &entry->quota);
     entry->found = subject->found;
     want_knobs(gather, &entry->found);
     entry->release = subject->release;
@@ -97,7 +108,7 @@ static bool counts(const struct gather *gather, const struct group *group)
     const struct quota *quota;
     if (!subject)
         return map_get_str(&gather->core->found, group->path) != NULL;
-    return subject->found.count > 0 || core_manages(gather->core, gather->policy, &subject->identity, &quota);
+    return subject->found.count > 0 || manages(gather, subject, &quota);
 }
 
 static bool counts_below(const struct gather *gather, const struct group *group)
@@ -334,31 +345,37 @@ static void tell_in_force(const struct gather *gather, const struct plan_group *
     subject->in_force = now;
 }
 
-void gather_tell(struct gather *gather)
+static void tell_entry(struct gather *gather, struct plan_group *entry)
 {
     struct core *core = gather->core;
-    struct plan_input input = {
+    const struct plan_input input = {
         .host = &core->host,
         .support = core->support,
         .groups = gather->groups,
         .group_count = gather->count,
         .device = resolve_device,
     };
-    for (unsigned i = 0; i < gather->count; i++) {
-        struct plan_group *entry = &gather->groups[i];
-        struct group *group = group_tree_find(&core->tree, entry->path);
-        struct subject *subject = group ? group->owner : NULL;
-        bool context = !entry->managed && subject && subject->quota;
-        if (!subject || context || entry->unread)
-            continue;
-        tell_in_force(gather, entry, subject);
-        subject->populated = entry->populated;
+    struct subject *subject = core_subject_at(core, entry->path);
+    bool context = !entry->managed && subject && subject->quota;
+    if (!subject || context || entry->unread)
+        return;
+    tell_in_force(gather, entry, subject);
+    subject->populated = entry->populated;
+    subject->wanted = (struct knob_set){0};
+    if (entry->managed && plan_wanted(&input, entry, &subject->wanted) < 0)
         subject->wanted = (struct knob_set){0};
-        if (entry->managed && plan_wanted(&input, entry, &subject->wanted) < 0)
-            subject->wanted = (struct knob_set){0};
-        core_limit_effective(subject);
-        core_publish_view(core, subject);
+    core_limit_effective(subject);
+    core_publish_view(core, subject);
+}
+
+bool gather_tell(struct gather *gather, uint64_t until_ns)
+{
+    while (gather->told < gather->count) {
+        tell_entry(gather, &gather->groups[gather->told++]);
+        if (clock_mono_ns() >= until_ns)
+            break;
     }
+    return gather->told < gather->count;
 }
 
 /* The planner's texts are borrowed and therefore const; here is their owner. */

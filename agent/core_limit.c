@@ -142,11 +142,13 @@ void core_policy_load(struct core *core)
 int core_limits_start(struct core *core)
 {
     core_policy_load(core);
-    return core_runs_start(core);
+    int r = core_runs_start(core);
+    return r == 0 ? core_outcomes_start(core) : r;
 }
 
 void core_limits_stop(struct core *core)
 {
+    core_outcomes_stop(core);
     core_runs_stop(core);
     policy_fini(&core->policy);
     size_t cursor = 0;

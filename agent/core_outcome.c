@@ -1,12 +1,13 @@
 /*
  * What the enforcer answers: outcomes of plans, and the values it found before masu first wrote. Outcomes
  * change what is known to be in force; errors become sentences here, where the group and the value are at
- * hand.
+ * hand. A short answer is taken in at once, a long one in slices.
  */
 
 #include "agent/core.h"
 #include "agent/enforcer_found.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memfd.h"
 #include "base/str.h"
@@ -24,7 +25,7 @@ static struct plan_run *find_run(const struct core *core, uint64_t id)
 {
     struct plan_run *run;
     LIST_FOR_EACH(run, &core->runs, struct plan_run, all)
-        if (run->sent && run->id == id)
+        if (run->sent && !run->heard && run->id == id)
             return run;
     return NULL;
 }
@@ -215,25 +216,22 @@ static void note_found_elsewhere(struct core *core, const char *path, const stru
         found_forget(core, path, row);
 }
 
-static void note_outcomes(struct core *core, uint64_t run_id, const struct plan *plan,
-                          const struct plan_outcomes *outcomes)
+static void note_outcome(struct core *core, const struct plan_run *run, uint32_t index)
 {
-    for (uint32_t i = 0; i < plan->row_count; i++) {
-        const struct plan_row *row = &plan->rows[i];
-        const struct plan_outcome *outcome = &outcomes->items[i];
-        const char *path = plan_text(plan, row->path_off);
-        struct subject *subject = core_run_subject(core, run_id, path);
-        if (!subject && !outcome->error && !outcome->undone)
-            note_found_elsewhere(core, path, row);
-        if (outcome->error && note_partial(core, subject, row, outcome))
-            continue;
-        if (outcome->error)
-            note_failed(core, subject, plan, row, outcome);
-        else if (row->kind == PLAN_WRITE && !outcome->undone)
-            note_written(core, subject, row, outcome->read_back);
-        else if (row->kind == PLAN_FORGET && subject)
-            knob_set_remove(&subject->found, row->knob, row->device);
-    }
+    const struct plan_row *row = &run->plan.rows[index];
+    const struct plan_outcome *outcome = &run->outcomes.items[index];
+    const char *path = plan_text(&run->plan, row->path_off);
+    struct subject *subject = core_run_subject(core, run->id, path);
+    if (!subject && !outcome->error && !outcome->undone)
+        note_found_elsewhere(core, path, row);
+    if (outcome->error && note_partial(core, subject, row, outcome))
+        return;
+    if (outcome->error)
+        note_failed(core, subject, &run->plan, row, outcome);
+    else if (row->kind == PLAN_WRITE && !outcome->undone)
+        note_written(core, subject, row, outcome->read_back);
+    else if (row->kind == PLAN_FORGET && subject)
+        knob_set_remove(&subject->found, row->knob, row->device);
 }
 
 static void finish_subject(struct core *core, struct subject *subject)
@@ -251,13 +249,79 @@ static void finish_subject(struct core *core, struct subject *subject)
     core_plan_subject(core, subject);
 }
 
-static void finish_subjects(struct core *core, uint64_t run_id, const struct plan *plan)
+static void finish_row(struct core *core, const struct plan_run *run, uint32_t index)
 {
-    for (uint32_t i = 0; i < plan->row_count; i++) {
-        struct subject *subject = core_run_subject(core, run_id, plan_text(plan, plan->rows[i].path_off));
-        if (subject && subject->planning > 0 && --subject->planning == 0)
-            finish_subject(core, subject);
+    struct subject *subject =
+        core_run_subject(core, run->id, plan_text(&run->plan, run->plan.rows[index].path_off));
+    if (subject && subject->planning > 0 && --subject->planning == 0)
+        finish_subject(core, subject);
+}
+
+/* Row after row until about @until_ns; true: more to do. */
+static bool rows_each(struct core *core, struct plan_run *run, uint64_t until_ns,
+                      void (*fn)(struct core *core, const struct plan_run *run, uint32_t index))
+{
+    while (run->row_next < run->plan.row_count) {
+        fn(core, run, run->row_next++);
+        if (clock_mono_ns() >= until_ns)
+            break;
     }
+    return run->row_next < run->plan.row_count;
+}
+
+/* All rows are noted before anything new is planned or answered. True: more to do; else the run is freed. */
+static bool take_in(struct core *core, struct plan_run *run, uint64_t until_ns)
+{
+    if (!run->finishing) {
+        if (rows_each(core, run, until_ns, note_outcome))
+            return true;
+        if (run->request_id)
+            core_api_answer_plan(core, run->request_id, core_run_request(run), &run->plan, &run->outcomes);
+        run->finishing = true;
+        run->row_next = 0;
+    }
+    bool more = rows_each(core, run, until_ns, finish_row);
+    if (!more)
+        core_run_free(run);
+    core_flush(core);
+    return more;
+}
+
+static struct plan_run *first_heard(struct core *core)
+{
+    struct plan_run *run;
+    LIST_FOR_EACH(run, &core->runs, struct plan_run, all)
+        if (run->heard)
+            return run;
+    return NULL;
+}
+
+static bool on_outcome_slice(void *owner, uint64_t until_ns)
+{
+    struct core *core = owner;
+    struct plan_run *run = first_heard(core);
+    if (run)
+        (void)take_in(core, run, until_ns);
+    return first_heard(core) != NULL;
+}
+
+static int outcomes_of(const struct channel_message *message, const struct plan_run *run,
+                       struct plan_outcomes *ret)
+{
+    struct memfd_view view CLEANUP(memfd_view_fini) = MEMFD_VIEW_NULL;
+    int r = memfd_map(message->fds[0], ENFORCER_BYTES_MAX, &view);
+    if (r == 0)
+        r = plan_outcomes_decode(view.bytes, view.len, ret);
+    return r == 0 && ret->count != run->plan.row_count ? -EBADMSG : r;
+}
+
+/* No outcome is known: what the plan names is read and planned again. */
+static void unheard(struct core *core, struct plan_run *run)
+{
+    for (uint32_t i = 0; i < run->plan.row_count; i++)
+        finish_row(core, run, i);
+    core_run_fail(run, "the enforcer's answer cannot be read");
+    core_flush(core);
 }
 
 void core_plan_done(struct core *core, const struct channel_message *message)
@@ -265,29 +329,13 @@ void core_plan_done(struct core *core, const struct channel_message *message)
     struct plan_run *run = find_run(core, message->id);
     if (!run || message->fd_count != 1)
         return;
-    struct memfd_view view CLEANUP(memfd_view_fini) = MEMFD_VIEW_NULL;
-    struct plan_outcomes outcomes = PLAN_OUTCOMES_NULL;
-    int r = memfd_map(message->fds[0], ENFORCER_BYTES_MAX, &view);
-    if (r == 0)
-        r = plan_outcomes_decode(view.bytes, view.len, &outcomes);
-    if (r == 0 && outcomes.count == run->plan.row_count) {
-        note_outcomes(core, run->id, &run->plan, &outcomes);
-        if (run->request_id)
-            core_api_answer_plan(core, run->request_id, core_run_request(run), &run->plan, &outcomes);
-        run->request_id = 0;
+    if (outcomes_of(message, run, &run->outcomes) < 0) {
+        unheard(core, run);
+        return;
     }
-    uint64_t run_id = run->id;
-    struct plan plan = run->plan;
-    bool heard = r == 0 && outcomes.count == plan.row_count;
-    run->plan = PLAN_NULL;
-    if (heard)
-        core_run_free(run);
-    else
-        core_run_fail(run, "the enforcer's answer cannot be read");
-    finish_subjects(core, run_id, &plan);
-    plan_fini(&plan);
-    plan_outcomes_fini(&outcomes);
-    core_flush(core);
+    run->heard = true;
+    if (take_in(core, run, clock_mono_ns() + LOOP_SLICE_NS))
+        loop_job_start(&core->outcome_job);
 }
 
 void core_found_values(struct core *core, const struct channel_message *message)
@@ -317,6 +365,9 @@ void core_found_values(struct core *core, const struct channel_message *message)
 void core_enforcer_new(struct core *core)
 {
     struct plan_run *run;
+    core->found_known = false; /* so that nothing new is planned below */
+    while ((run = first_heard(core)))
+        (void)take_in(core, run, UINT64_MAX);
     LIST_FOR_EACH(run, &core->runs, struct plan_run, all)
         if (run->sent) {
             static const char text[] = "the enforcer was started anew meanwhile, try again";
@@ -329,7 +380,16 @@ void core_enforcer_new(struct core *core)
     LIST_FOR_EACH(subject, &core->subjects, struct subject, all)
         subject->planning = 0;
     struct link_letter letter = {.type = MESSAGE_FOUND};
-    core->found_known = false;
     if (role_send(core->role, ROLE_ENFORCER, &letter) != ROLE_SENT)
         log_debug("limit", "the enforcer is not there yet, nothing is written until it is");
+}
+
+int core_outcomes_start(struct core *core)
+{
+    return loop_job_init(&core->outcome_job, core->loop, on_outcome_slice, core);
+}
+
+void core_outcomes_stop(struct core *core)
+{
+    loop_job_fini(&core->outcome_job);
 }

@@ -45,6 +45,7 @@ struct plan_run *core_run_free(struct plan_run *run)
         policy_fini(run->policy);
     free(run->policy);
     plan_fini(&run->plan);
+    plan_outcomes_fini(&run->outcomes);
     list_remove(&run->all);
     free(run);
     return NULL;
@@ -104,6 +105,8 @@ struct subject *core_run_subject(const struct core *core, uint64_t run_id, const
 
 /* ---- gathering ---- */
 
+static bool run_advance(struct core *core, struct plan_run *run, uint64_t until_ns);
+
 static struct plan_run *first_gathering(struct core *core)
 {
     struct plan_run *run;
@@ -111,15 +114,6 @@ static struct plan_run *first_gathering(struct core *core)
         if (run->gather)
             return run;
     return NULL;
-}
-
-static bool on_gather_slice(void *owner, uint64_t until_ns)
-{
-    struct core *core = owner;
-    struct plan_run *run = first_gathering(core);
-    if (run && !gather_step(run->gather, until_ns))
-        core_run_planned(core, run);
-    return first_gathering(core) != NULL;
 }
 
 static void gather_begin(struct core *core, struct plan_run *run)
@@ -139,13 +133,21 @@ void core_runs_resume(struct core *core)
             gather_begin(core, run);
 }
 
+static void run_begin_anew(struct plan_run *run)
+{
+    run->gather = gather_free(run->gather);
+    run->made = false;
+    plan_fini(&run->plan);
+    run->plan = PLAN_NULL;
+}
+
 void core_runs_forget(struct core *core)
 {
     struct plan_run *run;
     LIST_FOR_EACH(run, &core->runs, struct plan_run, all)
         if (run->gather && !run->policy) {
             if (run->purpose == PURPOSE_APPLY && !core->released)
-                run->gather = gather_free(run->gather); /* goes on with the policy that comes now */
+                run_begin_anew(run); /* with the policy that comes now */
             else if (run->request_id)
                 core_run_fail(run, "another policy was loaded meanwhile, try again");
             else
@@ -207,10 +209,8 @@ void core_plan_subject(struct core *core, struct subject *subject)
         return;
     }
     str_copy(run->path, sizeof run->path, subject->identity.path);
-    if (!gather_step(run->gather, clock_mono_ns() + LOOP_SLICE_NS)) {
-        core_run_planned(core, run);
+    if (!run_advance(core, run, clock_mono_ns() + LOOP_SLICE_NS))
         return;
-    }
     run->holds = true;
     subject->planning++;
     loop_job_start(&core->gather_job);
@@ -290,19 +290,22 @@ static void run_decided(struct core *core, struct plan_run *run)
         run_send(core, run);
 }
 
-void core_run_planned(struct core *core, struct plan_run *run)
+static void run_make(struct core *core, struct plan_run *run)
 {
-    int r = gather_plan(run->gather, run->purpose, &run->plan);
-    if (r == 0 && (run->purpose == PURPOSE_GROUPS || run->purpose == PURPOSE_START))
+    run->made = true;
+    run->made_error = gather_plan(run->gather, run->purpose, &run->plan);
+    if (run->made_error == 0 && (run->purpose == PURPOSE_GROUPS || run->purpose == PURPOSE_START))
         core_drift_filter(core, &run->plan);
     struct subject *subject = core_run_subject(core, run->id, run->path);
     if (subject)
         subject->drift_pending = false;
-    if (r == 0 && run->purpose != PURPOSE_PLAN)
-        gather_tell(run->gather);
+}
+
+static void run_go_on(struct core *core, struct plan_run *run)
+{
     run->gather = gather_free(run->gather);
     struct subject *held = let_go(run);
-    if (r < 0)
+    if (run->made_error < 0)
         core_run_fail(run, "out of memory for a plan");
     else if (run->purpose == PURPOSE_PLAN)
         run_answer_empty(run);
@@ -313,6 +316,30 @@ void core_run_planned(struct core *core, struct plan_run *run)
         core_plan_subject(core, held);
     }
     core_flush(core);
+}
+
+/* From the reading over the plan to what its purpose asks for, until about @until_ns. True: more to do. */
+static bool run_advance(struct core *core, struct plan_run *run, uint64_t until_ns)
+{
+    if (!run->made) {
+        if (gather_step(run->gather, until_ns))
+            return true;
+        run_make(core, run);
+    }
+    bool tells = run->made_error == 0 && run->purpose != PURPOSE_PLAN;
+    if (tells && gather_tell(run->gather, until_ns))
+        return true;
+    run_go_on(core, run);
+    return false;
+}
+
+static bool on_gather_slice(void *owner, uint64_t until_ns)
+{
+    struct core *core = owner;
+    struct plan_run *run = first_gathering(core);
+    if (run)
+        (void)run_advance(core, run, until_ns);
+    return first_gathering(core) != NULL;
 }
 
 int core_runs_start(struct core *core)
