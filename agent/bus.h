@@ -39,7 +39,7 @@ struct bus_status {
     char watch[16];   /* "fanotify", "inotify" */
     uint32_t groups, managed, too_long;
     uint64_t ticks, tick_last_ns, tick_longest_ns;
-    uint64_t turn_longest_ns;
+    uint64_t turn_longest_ns, turn_longest_cpu_ns;
     uint64_t rescans, overflows;
     uint64_t plans, writes, writes_failed, refusals, drifts;
     uint32_t fds_kept, fds_budget;
@@ -47,6 +47,7 @@ struct bus_status {
     char policy_error[512]; /* why the newest policy was rejected, "" when it holds */
     uint32_t quotas;
     uint32_t enforce;
+    uint32_t released; /* masu release --all holds */
 };
 
 struct bus_writer; /* opaque */

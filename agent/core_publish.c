@@ -181,6 +181,7 @@ void core_publish_status(struct core *core)
     status->tick_last_ns = core->tick_last_ns;
     status->tick_longest_ns = core->tick_longest_ns;
     status->turn_longest_ns = loop.longest_turn_ns;
+    status->turn_longest_cpu_ns = loop.longest_turn_cpu_ns;
     status->rescans = core->rescans;
     status->overflows = core->overflows;
     status->plans = core->plans;
@@ -194,6 +195,7 @@ void core_publish_status(struct core *core)
     str_copy(status->policy_error, sizeof status->policy_error, core->policy_error);
     status->quotas = core->policy.quota_count;
     status->enforce = core->settings->enforce;
+    status->released = core->released;
     bus_status_end(core->bus);
 }
 

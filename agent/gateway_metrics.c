@@ -75,6 +75,8 @@ static int add_status(struct openmetrics *page, const struct gateway *gateway)
               "Longest time a sample took"),
         AGENT("loop_longest_turn_seconds", GAUGE, "seconds", (double)s.turn_longest_ns / 1e9,
               "Longest turn of core's event loop"),
+        AGENT("loop_longest_turn_cpu_seconds", GAUGE, "seconds", (double)s.turn_longest_cpu_ns / 1e9,
+              "Most CPU time that one turn of core's event loop took"),
         AGENT("rescans", COUNTER, "", s.rescans, "Times the whole tree was read again"),
         AGENT("event_queue_overflows", COUNTER, "", s.overflows, "Times the kernel's event queue overflowed"),
         AGENT("kept_descriptors", GAUGE, "", s.fds_kept, "Files kept open for sampling"),

@@ -13,15 +13,17 @@ void gateway_process_parse(const char *stat, long ticks_per_second, long page_by
 {
     unsigned long long user, system;
     long long resident;
+    char state;
     /* The name may hold blanks and parentheses: the fields begin after the last one. */
     const char *after = strrchr(stat, ')');
 
     *ret = (struct gateway_process){0};
     if (!after ||
         sscanf(after + 1,
-               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %*u %*u %lld",
-               &user, &system, &resident) != 3)
+               " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %*u %*u %lld",
+               &state, &user, &system, &resident) != 4)
         return;
+    ret->stopped = state == 'T' || state == 't';
     ret->has_cpu = ticks_per_second > 0;
     ret->cpu_seconds = ret->has_cpu ? (double)(user + system) / (double)ticks_per_second : 0;
     ret->has_memory = resident >= 0;

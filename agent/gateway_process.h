@@ -6,6 +6,7 @@
 
 struct gateway_process {
     bool has_cpu, has_memory;
+    bool stopped; /* by a signal or a debugger: it does nothing until it is continued */
     double cpu_seconds;
     uint64_t memory_bytes; /* the proportional share where it may be read, else the resident set */
 };

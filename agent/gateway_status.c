@@ -54,6 +54,7 @@ static json_t *process_object(const struct message_roles *told, enum role_id id)
         told->roles[id].started_wall_ns ? json_seconds(told->roles[id].started_wall_ns) : json_null());
 
     gateway_process_read(told->roles[id].pid, &process);
+    json_object_set_new(object, "stopped", json_boolean(process.stopped));
     if (process.has_cpu)
         json_object_set_new(object, "cpu", json_real(process.cpu_seconds));
     if (process.has_memory)
@@ -88,10 +89,11 @@ static json_t *enforcer_object(const struct bus_status *status)
 
 static json_t *policy_object(const struct bus_status *status)
 {
-    return json_pack("{s:o, s:o}", "loaded",
+    return json_pack("{s:o, s:o, s:b}", "loaded",
                      status->policy_loaded_wall_ns ? json_seconds(status->policy_loaded_wall_ns)
                                                    : json_null(),
-                     "error", status->policy_error[0] ? json_text(status->policy_error) : json_null());
+                     "error", status->policy_error[0] ? json_text(status->policy_error) : json_null(),
+                     "released", (int)status->released);
 }
 
 static json_t *counts_object(const struct bus_status *status)
@@ -125,7 +127,9 @@ void route_status(struct exchange *exchange)
     json_object_set_new(object, "hierarchies", hierarchy_list(&status));
     json_object_set_new(object, "counts", counts_object(&status));
     json_object_set_new(object, "sampling", sampling_object(&status));
-    json_object_set_new(object, "loop", json_pack("{s:o}", "longest_turn", seconds(status.turn_longest_ns)));
+    json_object_set_new(object, "loop",
+                        json_pack("{s:o, s:o}", "longest_turn", seconds(status.turn_longest_ns),
+                                  "longest_turn_cpu", seconds(status.turn_longest_cpu_ns)));
     json_object_set_new(object, "bus",
                         json_pack("{s:I, s:f}", "bytes", (json_int_t)gateway->context->settings->bus_bytes,
                                   "seconds", bus_reader_ring_seconds(gateway->bus)));

@@ -28,6 +28,7 @@ struct loop {
     struct event_base *base;
     struct loop_stats stats;
     uint64_t now_ns; /* 0 outside callbacks */
+    uint64_t cpu_ns; /* CPU time used before this callback */
     int code;
     bool stopped;
 };
@@ -105,15 +106,18 @@ struct event_base *loop_base(struct loop *loop)
 static void turn_begin(struct loop *loop)
 {
     loop->now_ns = clock_mono_ns();
+    loop->cpu_ns = clock_cpu_ns();
 }
 
 static void turn_end(struct loop *loop)
 {
-    uint64_t took_ns = clock_mono_ns() - loop->now_ns;
+    uint64_t took_ns = clock_mono_ns() - loop->now_ns, cpu_ns = clock_cpu_ns() - loop->cpu_ns;
     loop->now_ns = 0;
     loop->stats.turns++;
     if (took_ns > loop->stats.longest_turn_ns)
         loop->stats.longest_turn_ns = took_ns;
+    if (cpu_ns > loop->stats.longest_turn_cpu_ns)
+        loop->stats.longest_turn_cpu_ns = cpu_ns;
 }
 
 static struct event *event_make(struct loop *loop, int fd, short what, int priority, event_callback_fn fn,

@@ -62,8 +62,9 @@ struct loop_signal {
 };
 
 struct loop_stats {
-    uint64_t turns;           /* callbacks */
-    uint64_t longest_turn_ns; /* longest callback since loop_stats_reset */
+    uint64_t turns;               /* callbacks */
+    uint64_t longest_turn_ns;     /* longest callback since loop_stats_reset */
+    uint64_t longest_turn_cpu_ns; /* most CPU time that one took: without what others on this CPU did */
 };
 
 #define LOOP_SLICE_NS UINT64_C(1000000)

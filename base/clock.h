@@ -1,5 +1,5 @@
 #pragma once
-/* The two clocks. Inside masu time is CLOCK_MONOTONIC in nanoseconds; wall time stands only at the edges. */
+/* The clocks. Inside masu time is CLOCK_MONOTONIC in nanoseconds; wall time stands only at the edges. */
 
 #include <stdint.h>
 
@@ -9,3 +9,4 @@
 
 uint64_t clock_mono_ns(void);
 uint64_t clock_wall_ns(void);
+uint64_t clock_cpu_ns(void); /* CPU time this process has used */

@@ -27,8 +27,11 @@ static void put_process(struct table *table, const json_t *process, double now)
     double started = show_number(process, "started", 0), restarts = show_number(process, "restarts", 0);
 
     table_put(table, PAINT_NONE, show_text(process, "role"));
-    table_put(table, json_is_integer(pid) ? PAINT_NONE : PAINT_RED,
-              json_is_integer(pid) ? show_count(pid, text) : "down");
+    bool up = json_is_integer(pid), stopped = json_is_true(json_object_get(process, "stopped"));
+    table_put(table, up && !stopped ? PAINT_NONE : PAINT_RED,
+              !up       ? "down"
+              : stopped ? "stopped"
+                        : show_count(pid, text));
     table_put(table, PAINT_NONE, user_name(show_number(process, "uid", 0), text));
     table_put(table, PAINT_NONE, started > 0 && json_is_integer(pid) ? show_age(now - started, text) : "-");
     double cpu = show_number(process, "cpu", -1);
@@ -78,15 +81,21 @@ static void put_hierarchies(struct buf *out, const json_t *status)
 
 static void put_sampling(struct buf *out, const json_t *status)
 {
-    char interval[SHOW_MAX], last[SHOW_MAX], longest[SHOW_MAX], turn[SHOW_MAX];
+    char interval[SHOW_MAX], last[SHOW_MAX], longest[SHOW_MAX], turn[SHOW_MAX], cpu[SHOW_MAX];
 
     put_label(out, "sampling");
-    buf_printf(out, "%.0f groups every %s by %s; the last took %s, the longest %s, the longest turn %s\n",
-               show_number(status, "counts.groups", 0),
-               show_seconds(show_number(status, "interval", 0), interval), show_text(status, "sampler"),
-               show_seconds(show_number(status, "sampling.last", 0), last),
-               show_seconds(show_number(status, "sampling.longest", 0), longest),
-               show_seconds(show_number(status, "loop.longest_turn", 0), turn));
+    if (!*show_text(status, "sampler")) {
+        buf_puts(out, "not begun yet\n");
+        return;
+    }
+    buf_printf(
+        out,
+        "%.0f groups every %s by %s; the last took %s, the longest %s, the longest turn %s (%s of CPU)\n",
+        show_number(status, "counts.groups", 0), show_seconds(show_number(status, "interval", 0), interval),
+        show_text(status, "sampler"), show_seconds(show_number(status, "sampling.last", 0), last),
+        show_seconds(show_number(status, "sampling.longest", 0), longest),
+        show_seconds(show_number(status, "loop.longest_turn", 0), turn),
+        show_seconds(show_number(status, "loop.longest_turn_cpu", 0), cpu));
     put_label(out, "births");
     double rescans = show_number(status, "sampling.rescans", 0);
     buf_printf(out, "seen by %s; the whole tree was read %.0f %s\n", show_text(status, "watch"), rescans,
@@ -128,6 +137,17 @@ static void warn(struct buf *out, const char *format, ...)
     buf_putc(out, '\n');
 }
 
+static void warn_of_process(struct buf *out, const json_t *process)
+{
+    const json_t *pid = json_object_get(process, "pid");
+
+    if (!json_is_integer(pid))
+        warn(out, "%s is not running", show_text(process, "role"));
+    else if (json_is_true(json_object_get(process, "stopped")))
+        warn(out, "%s was stopped by a signal and does nothing; 'kill -CONT %lld' lets it go on",
+             show_text(process, "role"), (long long)json_integer_value(pid));
+}
+
 static void put_warnings(struct buf *out, const json_t *status)
 {
     const json_t *process;
@@ -138,11 +158,11 @@ static void put_warnings(struct buf *out, const json_t *status)
     if (*show_text(status, "policy.error"))
         warn(out, "the policy on disk was rejected, the last good one holds: %s",
              show_text(status, "policy.error"));
+    if (json_is_true(show_member(status, "policy.released")))
+        warn(out, "everything was released: no quota holds until 'masu apply'");
     if (json_is_false(json_object_get(status, "enforce")))
         warn(out, "enforce is off: limits are planned, none is written");
-    json_array_foreach(json_object_get(status, "processes"), i,
-                       process) if (!json_is_integer(json_object_get(process, "pid")))
-        warn(out, "%s is not running", show_text(process, "role"));
+    json_array_foreach(json_object_get(status, "processes"), i, process) warn_of_process(out, process);
     if (held > 0 && held < RING_LEAST_S)
         warn(out, "the bus holds %s of samples, less than %d s: raise bus.size", show_seconds(held, text),
              RING_LEAST_S);

@@ -1,6 +1,6 @@
 /*
- * kill -9 of each role in turn, of masud itself too, twenty times, under load. All come back, no row is lost
- * beyond the tick in flight, limits never lapse.
+ * kill -9 of each role in turn, of masud itself too, twenty times each, under load. All come back, no row is
+ * lost beyond the tick in flight, limits never lapse.
  */
 
 #include "base/clock.h"
@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { ROUNDS = 20, LOAD_GROUPS = 40 };
+enum { VICTIMS = 6, ROUNDS = 20 * VICTIMS, LOAD_GROUPS = 40 };
 
 static const char policy[] = "quotas:\n"
                              "  load: { match: { path: \"%s/g*\" }, cpu: { bandwidth: 0.2 }, pids: 50 }\n";
@@ -34,7 +34,7 @@ static unsigned rounds(void)
 }
 
 /* In the order of a round; masud is killed too, and started again. */
-static const char *const victims[] = {"core", "enforcer", "archiver", "gateway", "courier", "masud"};
+static const char *const victims[VICTIMS] = {"core", "enforcer", "archiver", "gateway", "courier", "masud"};
 
 static pid_t role_pid(struct daemon *d, const char *role)
 {
@@ -263,6 +263,36 @@ static void every_role_comes_back_and_nothing_is_lost(void **state)
     assert_journal_is_whole(d);
 }
 
+static bool archiver_is_told_stopped(void *argument)
+{
+    json_t *status = api(argument, "/api/v1/status"), *process;
+    size_t i;
+    bool told = false;
+    json_array_foreach(json_object_get(status, "processes"), i, process) told |=
+        strcmp(json_string_value(json_object_get(process, "role")), "archiver") == 0 &&
+        json_is_true(json_object_get(process, "stopped"));
+    json_decref(status);
+    return told;
+}
+
+static bool archiver_goes_on(void *argument)
+{
+    return !archiver_is_told_stopped(argument);
+}
+
+static void a_role_that_stands_still_is_told(void **state)
+{
+    struct daemon *d = *state;
+    pid_t pid = role_pid(d, "archiver");
+    assert_true(pid > 0);
+    assert_true(wait_until(archiver_goes_on, d, 10));
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    bool told = wait_until(archiver_is_told_stopped, d, 10);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_true(told);
+    assert_true(wait_until(archiver_goes_on, d, 10));
+}
+
 static int start(void **state)
 {
     static struct daemon d;
@@ -280,6 +310,9 @@ static int stop(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_role_comes_back_and_nothing_is_lost)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_role_that_stands_still_is_told),
+        cmocka_unit_test(every_role_comes_back_and_nothing_is_lost),
+    };
     return cmocka_run_group_tests_name("kill", tests, start, stop);
 }
