@@ -238,6 +238,8 @@ bool core_manages(const struct core *core, const struct policy *policy, const st
                   const struct quota **ret_quota);
 MUST_USE int core_limits_start(struct core *core);
 void core_limits_stop(struct core *core);
+/* The policy on disk, to take the place of the one in force; as policy_reload. */
+MUST_USE int core_policy_read(const struct core *core, struct policy *ret, struct diags *diags);
 
 /* core_run.c */
 void core_plan_all(struct core *core, enum plan_purpose purpose, uint64_t request_id);

@@ -71,12 +71,8 @@ static void answer_text(struct core *core, const struct channel_message *message
 static bool load_for_client(struct core *core, const struct channel_message *message, enum request_kind kind,
                             struct policy *ret)
 {
-    const char *paths[SETTING_LIST_MAX];
-    const struct setting_list *list = &core->settings->policy;
-    for (unsigned i = 0; i < list->count; i++)
-        paths[i] = list->items[i];
     struct diags diags = DIAGS_NULL;
-    int r = policy_load(paths, list->count, ret, &diags);
+    int r = core_policy_read(core, ret, &diags);
     if (r < 0) {
         struct buf text CLEANUP(buf_fini) = BUF_NULL;
         char line[DIAG_FILE_MAX + DIAG_TEXT_MAX + 64];

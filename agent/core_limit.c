@@ -113,15 +113,23 @@ void core_policy_set(struct core *core, struct policy *policy)
     core_runs_resume(core);
 }
 
-void core_policy_load(struct core *core)
+int core_policy_read(const struct core *core, struct policy *ret, struct diags *diags)
 {
     const char *paths[SETTING_LIST_MAX];
     const struct setting_list *list = &core->settings->policy;
     for (unsigned i = 0; i < list->count; i++)
         paths[i] = list->items[i];
+    const struct policy *now = core->released ? &POLICY_NULL : &core->policy;
+    return policy_reload(now, paths, list->count, ret, diags);
+}
+
+void core_policy_load(struct core *core)
+{
     struct policy policy = POLICY_NULL;
     struct diags diags = DIAGS_NULL;
-    int r = policy_load(paths, list->count, &policy, &diags);
+    int r = core_policy_read(core, &policy, &diags);
+    if (r == 0 && policy.file_count == 0)
+        log_info("policy", "no policy file is there: nothing is managed until one is and is applied");
     if (r == 0) {
         core_policy_set(core, &policy);
         core_event(core, EVENT_POLICY, NULL, "the policy was loaded: %u quotas, %u groups",

@@ -47,7 +47,26 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int add_directory(struct file_list *files, const char *path, struct diags *diags)
+static bool stands_in(const char *directory, const char *file)
+{
+    size_t len = strlen(directory);
+    return strncmp(file, directory, len) == 0 && (str_ends(directory, "/") || file[len] == '/');
+}
+
+/* Whether anything of the policy was read from the directory. */
+static bool comes_from(const struct policy *policy, const char *directory)
+{
+    for (unsigned i = 0; i < policy->quota_count; i++)
+        if (stands_in(directory, policy->quotas[i].file))
+            return true;
+    for (unsigned i = 0; i < policy->group_count; i++)
+        if (stands_in(directory, policy->groups[i].file))
+            return true;
+    return false;
+}
+
+static int add_directory(struct file_list *files, const struct policy *now, const char *path,
+                         struct diags *diags)
 {
     struct dirent **entries = NULL;
     int count = scandir(path, &entries, is_policy_name, by_bytes), r = 0;
@@ -61,16 +80,23 @@ static int add_directory(struct file_list *files, const char *path, struct diags
         free(entries[i]);
     }
     free(entries);
+    if (count == 0 && comes_from(now, path)) {
+        FILE_ERROR(diags, path,
+                   "no policy file (*.yaml) is left in this directory; to give every limit back run "
+                   "'masu release --all', or leave a file there that says 'quotas: {}'");
+        return -EINVAL;
+    }
     return r;
 }
 
-static int list_files(struct file_list *files, const char *const *paths, unsigned count, struct diags *diags)
+static int list_files(struct file_list *files, const struct policy *now, const char *const *paths,
+                      unsigned count, struct diags *diags)
 {
     int result = 0;
     for (unsigned i = 0; i < count && result != -ENOMEM; i++) {
         struct stat st;
         bool directory = stat(paths[i], &st) == 0 && S_ISDIR(st.st_mode);
-        int r = directory ? add_directory(files, paths[i], diags) : add_file(files, "", paths[i], diags);
+        int r = directory ? add_directory(files, now, paths[i], diags) : add_file(files, "", paths[i], diags);
         if (r < 0)
             result = r;
     }
@@ -199,10 +225,11 @@ static int load_files(struct file_list *files, struct policy *ret, struct diags 
     return r;
 }
 
-int policy_load(const char *const *paths, unsigned count, struct policy *ret, struct diags *diags)
+int policy_reload(const struct policy *now, const char *const *paths, unsigned count, struct policy *ret,
+                  struct diags *diags)
 {
     struct file_list files = {.count = 0};
-    int listed = list_files(&files, paths, count, diags);
+    int listed = list_files(&files, now, paths, count, diags);
     struct policy policy = POLICY_NULL;
     int r = listed == -ENOMEM ? listed : load_files(&files, &policy, diags);
     if (r == 0 && listed < 0)
@@ -216,6 +243,11 @@ int policy_load(const char *const *paths, unsigned count, struct policy *ret, st
     for (unsigned i = 0; i < files.count; i++)
         free(files.items[i]);
     return r;
+}
+
+int policy_load(const char *const *paths, unsigned count, struct policy *ret, struct diags *diags)
+{
+    return policy_reload(&POLICY_NULL, paths, count, ret, diags);
 }
 
 void policy_fini(struct policy *policy)

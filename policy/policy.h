@@ -76,6 +76,13 @@ struct policy {
  * are borrowed.
  */
 MUST_USE int policy_load(const char *const *paths, unsigned count, struct policy *ret, struct diags *diags);
+/*
+ * The same for a policy that takes the place of @now: a directory from which something of @now came and in
+ * which no file is left is an error, or a slip of the hand would give every limit back. A file without quotas
+ * is a policy without quotas.
+ */
+MUST_USE int policy_reload(const struct policy *now, const char *const *paths, unsigned count,
+                           struct policy *ret, struct diags *diags);
 void policy_fini(struct policy *policy);
 
 /* The first quota whose match fits, or NULL; a group of groups: gets the quota it names, before any match. */

@@ -27,7 +27,7 @@ static int enter(void **unused)
 static int leave(void **unused)
 {
     (void)unused;
-    static const char *const files[] = {"a.yaml",    "b.yaml",         "d/20.yaml",
+    static const char *const files[] = {"a.yaml",    "b.yaml",         "d2.yaml",    "d/20.yaml",
                                         "d/10.yaml", "d/.hidden.yaml", "d/notes.txt"};
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         unlink(files[i]);
@@ -187,6 +187,46 @@ static void directory_is_read_in_order_of_names(void **unused)
     policy_fini(&policy);
 }
 
+static void directory_that_lost_its_files_does_not_give_every_limit_back(void **unused)
+{
+    (void)unused;
+    static const char *const paths[] = {"d", "b.yaml"};
+    struct policy now = POLICY_NULL, next = {.quota_count = 99};
+    struct diags diags = DIAGS_NULL;
+    write_file("d/10.yaml", "groups: { /batch: { quota: third } }\n");
+    write_file("b.yaml", "quotas: { third: { pids: 3 } }\n");
+    unlink("d/20.yaml");
+    assert_int_equal(policy_load(paths, 2, &now, &diags), 0);
+
+    unlink("d/10.yaml");
+    assert_true(policy_reload(&now, paths, 2, &next, &diags) < 0);
+    assert_int_equal(next.quota_count, 99); /* untouched */
+    assert_int_equal(diags.count, 1);
+    assert_string_equal(diags.items[0].file, "d");
+    assert_non_null(strstr(diags.items[0].text, "no policy file (*.yaml) is left"));
+    diags_fini(&diags);
+
+    write_file("d/10.yaml", "quotas: {}\n");
+    assert_int_equal(policy_reload(&now, paths, 2, &next, &diags), 0);
+    policy_fini(&now);
+    policy_fini(&next);
+}
+
+static void directory_that_never_held_a_policy_may_stay_empty(void **unused)
+{
+    (void)unused;
+    static const char *const paths[] = {"d", "d2.yaml"};
+    struct policy now = POLICY_NULL, next = POLICY_NULL;
+    struct diags diags = DIAGS_NULL;
+    unlink("d/10.yaml");
+    write_file("d2.yaml", "quotas: { third: { pids: 3 } }\n");
+    assert_int_equal(policy_reload(&POLICY_NULL, paths, 2, &now, &diags), 0);
+    assert_int_equal(policy_reload(&now, paths, 2, &next, &diags), 0);
+    assert_int_equal(next.quota_count, 1);
+    policy_fini(&now);
+    policy_fini(&next);
+}
+
 static void one_name_in_two_files_is_refused_with_both_places(void **unused)
 {
     (void)unused;
@@ -261,6 +301,8 @@ int main(void)
         cmocka_unit_test(explain_says_why_and_why_not),
         cmocka_unit_test(chain_of_extends_is_followed_to_its_end),
         cmocka_unit_test(directory_is_read_in_order_of_names),
+        cmocka_unit_test(directory_that_lost_its_files_does_not_give_every_limit_back),
+        cmocka_unit_test(directory_that_never_held_a_policy_may_stay_empty),
         cmocka_unit_test(one_name_in_two_files_is_refused_with_both_places),
         cmocka_unit_test(errors_of_all_files_are_told_in_their_order),
         cmocka_unit_test(more_errors_than_are_told_are_counted),

@@ -7,8 +7,10 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -290,6 +292,62 @@ static void broken_policy_at_a_restart_lets_no_limit_lapse(void **state)
     remove_group(d, path);
 }
 
+static bool was_rejected(void *argument)
+{
+    json_t *answer = api(argument, "/api/v1/events?limit=500"), *event;
+    size_t i;
+    bool found = false;
+    json_array_foreach(json_object_get(answer, "events"), i, event)
+    {
+        const char *text = json_string_value(json_object_get(event, "text"));
+        found |=
+            text && strstr(text, "rejected, the one before stays in force") && strstr(text, "no policy file");
+    }
+    json_decref(answer);
+    return found;
+}
+
+/* The harness's policy is a file; here a directory takes its name and the file moves into it. */
+static void policy_into_directory(struct daemon *d, char *file, size_t size)
+{
+    char aside[192];
+    str_format(aside, sizeof aside, "%s.aside", d->policy);
+    assert_int_equal(rename(d->policy, aside), 0);
+    assert_int_equal(mkdir(d->policy, 0755), 0);
+    str_format(file, size, "%s/10.yaml", d->policy);
+    assert_int_equal(rename(aside, file), 0);
+}
+
+static void directory_that_is_emptied_lets_no_limit_lapse(void **state)
+{
+    (void)state;
+    struct daemon d;
+    char path[GROUP_PATH_MAX], file[192], aside[192], *output;
+    daemon_init(&d, "emptied", nested, NULL);
+    policy_into_directory(&d, file, sizeof file);
+    str_format(aside, sizeof aside, "%s.off", file);
+    daemon_start(&d);
+    make_group(&d, "outer", path);
+    struct held outer = {&d, path, 50000}, given_back = {&d, path, -1};
+    assert_true(wait_until(is_held, &outer, 10));
+
+    assert_int_equal(rename(file, aside), 0);
+    assert_int_equal(masu(&d, &output, "apply", NULL), 1);
+    assert_non_null(strstr(output, "no policy file (*.yaml) is left"));
+    free(output);
+    assert_int_equal(kill(d.pid, SIGHUP), 0);
+    assert_true(wait_until(was_rejected, &d, 10));
+    assert_int_equal(cpu_quota(&d, path), 50000);
+
+    expect(&d, 0, "release", "--all");
+    assert_true(wait_until(is_held, &given_back, 10));
+    expect(&d, 0, "apply", NULL);
+    assert_int_equal(rename(aside, file), 0);
+    expect(&d, 0, "apply", NULL);
+    assert_int_equal(cpu_quota(&d, path), 50000);
+    daemon_fini(&d);
+}
+
 /* ---- what masu leaves alone ---- */
 
 static void group_that_masu_runs_in_is_left_alone_unless_it_is_named(void **state)
@@ -361,7 +419,10 @@ int main(void)
         cmocka_unit_test(broken_policy_at_a_restart_lets_no_limit_lapse),
         cmocka_unit_test(group_that_masu_runs_in_is_left_alone_unless_it_is_named),
     };
-    const struct CMUnitTest alone[] = {cmocka_unit_test(enforce_off_plans_and_writes_nothing)};
+    const struct CMUnitTest alone[] = {
+        cmocka_unit_test(directory_that_is_emptied_lets_no_limit_lapse),
+        cmocka_unit_test(enforce_off_plans_and_writes_nothing),
+    };
     return cmocka_run_group_tests_name("policy", tests, start, stop) +
-           cmocka_run_group_tests_name("observing", alone, NULL, NULL);
+           cmocka_run_group_tests_name("alone", alone, NULL, NULL);
 }
