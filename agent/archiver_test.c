@@ -160,8 +160,8 @@ static void killed_at_any_moment_it_loses_no_frame_and_keeps_none_twice(void **s
     start_archiver(stage);
     wait_until_journaled(stage, KILLS * BATCHES * BATCH);
     kill_archiver(stage);
-    assert_int_equal(eventlog_read(archive_events_dir(stage->settings.state_dir, dir), 0, UINT32_MAX, &list),
-                     0);
+    archive_events_dir(stage->settings.state_dir, dir);
+    assert_int_equal(eventlog_read(dir, &(struct eventlog_query){.limit = UINT32_MAX}, &list), 0);
     assert_true(list.count >=
                 KILLS * BATCHES * BATCH - BATCHES * BATCH); /* the newest may be in the journal alone */
     for (size_t i = 1; i < list.count; i++)
@@ -182,7 +182,8 @@ static void a_lapped_archiver_goes_on(void **state)
     for (unsigned tries = 0; tries < 3000; tries++) {
         char dir[ARCHIVE_PATH_MAX];
         struct eventlog_list list;
-        assert_int_equal(eventlog_read(archive_events_dir(stage->settings.state_dir, dir), 0, 1, &list), 0);
+        archive_events_dir(stage->settings.state_dir, dir);
+        assert_int_equal(eventlog_read(dir, &(struct eventlog_query){.limit = 1}, &list), 0);
         bool is_last = list.count == 1 && strcmp(list.events[0].text, "29999 of 30000") == 0;
         eventlog_list_fini(&list);
         if (is_last)

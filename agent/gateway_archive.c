@@ -179,7 +179,8 @@ void route_events(struct exchange *exchange)
     uint64_t limit;
 
     if (!exchange_number(exchange, "limit", &limit, EVENTS_DEFAULT, EVENTS_MAX) ||
-        !exchange_number(exchange, "after", &query.after, 0, UINT64_MAX))
+        !exchange_number(exchange, "after", &query.after, 0, UINT64_MAX) ||
+        !exchange_event_filter(exchange, &query.filter))
         return;
     query.limit = (uint32_t)limit;
     query_archive(exchange, &query, "application/json");

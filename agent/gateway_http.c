@@ -3,6 +3,7 @@
 #include "agent/gateway_routes.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/glob.h"
 #include "base/str.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -100,6 +101,39 @@ bool exchange_number(struct exchange *exchange, const char *name, uint64_t *ret,
     reply_error(exchange->request, 400, "%s is '%.40s', expected a number up to %llu", name, text,
                 (unsigned long long)maximum);
     return false;
+}
+
+static bool read_path(struct exchange *exchange, const char *text, struct event_filter *ret)
+{
+    const char *wrong = glob_check(text);
+
+    if (!wrong && !str_copy(ret->path, sizeof ret->path, text))
+        wrong = "it is longer than any path that masu follows";
+    if (wrong)
+        reply_error(exchange->request, 400, "path is '%.80s', expected a path or a glob: %s", text, wrong);
+    return !wrong;
+}
+
+static bool read_types(struct exchange *exchange, const char *text, struct event_filter *ret)
+{
+    struct buf names = BUF_NULL;
+
+    if (event_types_parse(text, &ret->types))
+        return true;
+    for (unsigned i = 0; i < EVENT_N; i++)
+        buf_printf(&names, "%s%s", i ? ", " : "", event_kinds[i].name);
+    reply_error(exchange->request, 400, "type is '%.80s', expected one or several, with commas, of %s", text,
+                buf_error(&names) ? "the types" : names.data);
+    buf_fini(&names);
+    return false;
+}
+
+bool exchange_event_filter(struct exchange *exchange, struct event_filter *ret)
+{
+    const char *path = exchange_query(exchange, "path"), *type = exchange_query(exchange, "type");
+
+    *ret = (struct event_filter){0};
+    return (!path || read_path(exchange, path, ret)) && (!type || read_types(exchange, type, ret));
 }
 
 static void on_client_closed(struct evhttp_connection *connection UNUSED, void *arg)

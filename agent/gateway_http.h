@@ -2,6 +2,7 @@
 /* Requests and replies over evhttp: what the routes work with. */
 
 #include "base/attrs.h"
+#include "model/event.h"
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <jansson.h>
@@ -31,6 +32,9 @@ const char *exchange_query(const struct exchange *exchange, const char *name);
 /* A number within bounds, @fallback when it is not given. False: a 400 was replied. */
 bool exchange_number(struct exchange *exchange, const char *name, uint64_t *ret, uint64_t fallback,
                      uint64_t maximum);
+
+/* path= and type= of events. False: a 400 was replied. */
+bool exchange_event_filter(struct exchange *exchange, struct event_filter *ret);
 
 /* Each sends the whole reply. reply_json takes @body; NULL means out of memory. */
 void reply_json(struct evhttp_request *request, int status, json_t *body);

@@ -29,14 +29,15 @@ static const struct route routes_table[] = {
     {EVHTTP_REQ_GET, "/api/v1/containers/{path}/explain", route_explain, false,
      "Which quota holds, and why not the others"},
     {EVHTTP_REQ_GET, "/api/v1/interfaces", route_interfaces, false, "The host's network interfaces"},
-    {EVHTTP_REQ_GET, "/api/v1/events", route_events, false, "What happened; after=, limit="},
+    {EVHTTP_REQ_GET, "/api/v1/events", route_events, false, "What happened; path=, type=, after=, limit="},
     {EVHTTP_REQ_GET, "/api/v1/metrics", route_metric_table, false, "The table of metrics"},
     {EVHTTP_REQ_GET, "/api/v1/plan", route_plan, false, "What the policy on disk would change now"},
     {EVHTTP_REQ_POST, "/api/v1/apply", route_apply, true, "Writes what the plan says"},
     {EVHTTP_REQ_POST, "/api/v1/release", route_release, true, "Gives back every limit"},
     {EVHTTP_REQ_POST, "/api/v1/reload", route_reload, true, "Reads the policy anew"},
     {EVHTTP_REQ_GET, "/api/v1/stream", route_stream, false,
-     "Server-sent events: tick after each sample, event when something happens"},
+     "Server-sent events: tick after each sample, event when something happens; fields=, ticks=off, path=, "
+     "type=, after="},
 };
 
 static const char *method_name(enum evhttp_cmd_type method)

@@ -32,6 +32,7 @@ struct variant {
 struct client {
     struct list_link link;
     struct variant *variant;
+    struct event_filter filter; /* the events that it wants */
     struct held held;
 };
 
@@ -77,7 +78,8 @@ static bool client_send(struct client *client, struct evbuffer *what)
     return sent;
 }
 
-static void variant_send(struct variant *variant, struct evbuffer *what)
+/* @event: what it is about, for those that do not want every one; NULL: it is for all. */
+static void variant_send(struct variant *variant, struct evbuffer *what, const struct event *event)
 {
     struct client *client;
     bool last = false;
@@ -87,16 +89,17 @@ static void variant_send(struct variant *variant, struct evbuffer *what)
         client = CONTAINER_OF(link, struct client, link);
         next = link->next;
         last = next == &variant->clients.head;
-        client_send(client, what);
+        if (!event || event_filter_fits(&client->filter, event))
+            client_send(client, what);
     }
 }
 
-static void send_to_all(struct gateway_stream *stream, struct evbuffer *what)
+static void send_to_all(struct gateway_stream *stream, struct evbuffer *what, const struct event *event)
 {
     struct variant *variant;
 
     LIST_FOR_EACH(variant, &stream->variants, struct variant, link)
-        variant_send(variant, what);
+        variant_send(variant, what, event);
 }
 
 static int append(const char *bytes, size_t len, void *buffer)
@@ -161,7 +164,7 @@ static bool send_event(void *owner, const struct event *event)
     struct evbuffer *line = event_line(event);
 
     if (line) {
-        send_to_all(owner, line);
+        send_to_all(owner, line, event);
         evbuffer_free(line);
     }
     return true;
@@ -176,7 +179,8 @@ struct replay {
 static bool replay_event(void *owner, const struct event *event)
 {
     const struct replay *replay = owner;
-    struct evbuffer *line = event->sequence > replay->after ? event_line(event) : NULL;
+    bool wanted = event->sequence > replay->after && event_filter_fits(&replay->client->filter, event);
+    struct evbuffer *line = wanted ? event_line(event) : NULL;
     bool alive = true;
 
     if (line) {
@@ -293,7 +297,7 @@ static bool on_job(void *owner, uint64_t until_ns)
         if (!tick_go_on(variant, &host, until_ns))
             return true;
         variant->done = true;
-        variant_send(variant, variant->tick);
+        variant_send(variant, variant->tick, NULL);
     }
     if (stream->again)
         begin_tick(stream);
@@ -306,7 +310,7 @@ static void on_heartbeat(void *owner)
     struct evbuffer *line = stream->client_count ? evbuffer_new() : NULL;
 
     if (line && evbuffer_add(line, ": masu\n\n", 8) == 0)
-        send_to_all(stream, line);
+        send_to_all(stream, line, NULL);
     if (line)
         evbuffer_free(line);
     loop_timer_arm_at(&stream->heartbeat, clock_mono_ns() + HEARTBEAT_NS);
@@ -371,6 +375,7 @@ void route_stream(struct exchange *exchange)
     const char *text = exchange_query(exchange, "fields"), *ticks = exchange_query(exchange, "ticks");
     struct json_fields fields = JSON_FIELDS_ALL;
     bool silent = ticks && !strcmp(ticks, "off");
+    struct event_filter filter;
     struct client *client = NULL;
     uint64_t heard;
 
@@ -378,7 +383,7 @@ void route_stream(struct exchange *exchange)
         reply_error(exchange->request, 400, "fields is '%.80s', expected members of a container", text);
         return;
     }
-    if (!read_last_heard(exchange, &heard))
+    if (!read_last_heard(exchange, &heard) || !exchange_event_filter(exchange, &filter))
         return;
     if (evhttp_request_get_command(exchange->request) == EVHTTP_REQ_HEAD) {
         reply_bytes(exchange->request, "text/event-stream", "", 0);
@@ -390,6 +395,7 @@ void route_stream(struct exchange *exchange)
         reply_error(exchange->request, 503, "too many clients read the stream");
         return;
     }
+    client->filter = filter;
     reply_header(exchange->request, "Content-Type", "text/event-stream");
     reply_header(exchange->request, "Cache-Control", "no-cache");
     evhttp_send_reply_start(exchange->request, 200, NULL);

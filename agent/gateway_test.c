@@ -219,6 +219,30 @@ static void history_is_the_readers_answer_as_it_is(void **state UNUSED)
     buf_fini(&points);
 }
 
+static void the_reader_is_asked_for_the_events_that_are_wanted(void **state UNUSED)
+{
+    int fd = stage_client(true);
+
+    stage_ask(fd, "GET /api/v1/events?path=%2Flxc%2F*&type=pressure,oom_kill&limit=7", "");
+    struct channel_message *message = stage_hear_message(gate.archiver_fd);
+    const struct message_query *query = (const void *)message->body;
+    assert_int_equal(query->kind, QUERY_EVENTS);
+    assert_string_equal(query->filter.path, "/lxc/*");
+    assert_int_equal(query->filter.types, 1U << EVENT_PRESSURE | 1U << EVENT_OOM_KILL);
+    assert_int_equal(query->limit, 7);
+    channel_message_fini(message);
+    close(fd);
+}
+
+static void a_filter_of_events_that_cannot_be_is_refused(void **state UNUSED)
+{
+    stage_assert_refused(stage_get("GET /api/v1/events?type=oom"), 400,
+                         "type is 'oom', expected one or several, with commas, of born, gone, pressure,");
+    stage_assert_refused(stage_get("GET /api/v1/events?type=born,"), 400, "'born,'");
+    stage_assert_refused(stage_get("GET /api/v1/events?path=%2Flxc%2F%5Bweb"), 400, "is not closed");
+    stage_assert_refused(stage_get("GET /api/v1/stream?type=oom"), 400, "type is 'oom'");
+}
+
 enum { CROWD_MAX = 64 };
 struct crowd { /* clients of the port whose questions a reader holds */
     int clients[CROWD_MAX], readers[CROWD_MAX];
@@ -336,82 +360,6 @@ static void many_containers_are_streamed_whole(void **state UNUSED)
         bus_view_clear(gate.bus, i);
 }
 
-static void the_stream_tells_ticks_and_events(void **state UNUSED)
-{
-    struct event event = {
-        .sequence = 7, .type = EVENT_OOM_KILL, .path = "/lxc/web", .name = "web", .text = "killed 'java'"};
-    struct buf frames = BUF_NULL;
-    int fd = stage_client(true);
-
-    stage_show_three();
-    stage_ask(fd, "GET /api/v1/stream?fields=name", "");
-    char *hello = NULL;
-    stage_wait(fd); /* the reply has begun: the client is among the readers */
-    frame_put_event(&frames, bus_writer_next_sequence(gate.bus), &event);
-    bus_publish(gate.bus, &frames);
-    stage_tick();
-    hello = stage_hear(fd, "]}");
-    assert_int_equal(stage_status(hello), 200);
-    assert_non_null(strstr(hello, "\r\nContent-Type: text/event-stream\r\n"));
-    assert_non_null(strstr(hello, "event: event\nid: 7\ndata: {\"number\":7,"));
-    assert_non_null(strstr(hello, "event: tick\ndata: {\"time\":"));
-    assert_non_null(
-        strstr(hello, "\"host\":{\"name\":\"here\"},\"containers\":[{\"name\":\"web\"},{\"name\":\"db\"}]}"));
-    free(hello);
-    buf_fini(&frames);
-}
-
-static void a_client_that_comes_back_hears_what_it_missed(void **state UNUSED)
-{
-    struct buf frames = BUF_NULL;
-
-    for (uint64_t number = 101; number <= 103; number++) {
-        struct event event = {.sequence = number, .type = EVENT_OOM_KILL, .path = "/lxc/web"};
-        frame_put_event(&frames, bus_writer_next_sequence(gate.bus) + number - 101, &event);
-    }
-    bus_publish(gate.bus, &frames);
-    buf_fini(&frames);
-    for (unsigned i = 0; i < 2; i++) {
-        int fd = stage_client(true);
-        stage_ask(fd, i ? "GET /api/v1/stream?ticks=off" : "GET /api/v1/stream?ticks=off&after=101",
-                  i ? "Last-Event-ID: 101\r\n" : "");
-        char *heard = stage_hear(fd, "\nid: 103\n");
-        assert_non_null(strstr(heard, "\nid: 102\n"));
-        assert_null(strstr(heard, "\nid: 101\n"));
-        free(heard);
-    }
-}
-
-/* A client that never reads is hung up on; the others hear every tick meanwhile. */
-static void a_client_that_does_not_read_is_dropped(void **state UNUSED)
-{
-    enum { MANY = 2000 };
-    int lazy = stage_client(true), small = 4096;
-
-    setsockopt(lazy, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-    for (uint32_t i = 0; i < MANY; i++) {
-        char path[32];
-        str_format(path, sizeof path, "/many/%u", i);
-        stage_show(i, SUBJECT_GROUP, path, path);
-    }
-    stage_ask(lazy, "GET /api/v1/stream", "");
-    stage_wait(lazy);
-    for (unsigned i = 0; i < 6; i++) {
-        int eager = stage_client(true);
-        stage_ask(eager, "GET /api/v1/stream", "");
-        stage_wait(eager);
-        stage_tick();
-        char *heard = stage_hear(eager, "]}\n");
-        assert_non_null(strstr(heard, "/many/1999"));
-        free(heard);
-    }
-    struct pollfd wait = {.fd = lazy, .events = POLLRDHUP};
-    assert_int_equal(poll(&wait, 1, PATIENCE_MS), 1);
-    close(lazy);
-    for (uint32_t i = 0; i < MANY; i++)
-        bus_view_clear(gate.bus, i);
-}
-
 static void the_front_page_may_load_nothing_from_elsewhere(void **state UNUSED)
 {
     char *page = stage_get_with(false, "GET /", "");
@@ -467,14 +415,13 @@ int main(void)
         cmocka_unit_test(a_policy_that_is_wrong_is_told_line_by_line),
         cmocka_unit_test(a_client_that_leaves_early_hurts_nobody),
         cmocka_unit_test(history_is_the_readers_answer_as_it_is),
+        cmocka_unit_test(the_reader_is_asked_for_the_events_that_are_wanted),
+        cmocka_unit_test(a_filter_of_events_that_cannot_be_is_refused),
         cmocka_unit_test(clients_of_the_port_leave_room_for_root_and_for_who_comes_after),
         cmocka_unit_test(a_reader_that_dies_is_told_at_once),
         cmocka_unit_test(a_wrong_question_to_the_archive_is_not_asked),
         cmocka_unit_test(metrics_come_in_the_format_asked_for),
         cmocka_unit_test(many_containers_are_streamed_whole),
-        cmocka_unit_test(the_stream_tells_ticks_and_events),
-        cmocka_unit_test(a_client_that_comes_back_hears_what_it_missed),
-        cmocka_unit_test(a_client_that_does_not_read_is_dropped),
         cmocka_unit_test(the_front_page_may_load_nothing_from_elsewhere),
         cmocka_unit_test(the_handbook_names_every_route),
     };

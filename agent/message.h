@@ -78,9 +78,10 @@ struct message_query {
     char title[GROUP_NAME_MAX];
     int64_t from_s, to_s; /* Unix time; step is the archive's */
     uint32_t width, height;
-    uint32_t svg;   /* else PNG */
-    uint32_t limit; /* events: at most this many, the newest */
-    uint64_t after; /* events: with a greater number than this */
+    uint32_t svg;               /* else PNG */
+    uint32_t limit;             /* events: at most this many, the newest */
+    uint64_t after;             /* events: with a greater number than this */
+    struct event_filter filter; /* events: of those that fit */
 };
 /* A reader's answer on its channel: MESSAGE_RESPONSE with a sealed memfd: image bytes, or JSON text. */
 

@@ -29,8 +29,10 @@ static int answer_events(const struct settings *settings, const struct message_q
 {
     struct eventlog_list list = {0};
     char dir[ARCHIVE_PATH_MAX];
-    uint32_t limit = query->limit < EVENTS_MOST ? query->limit : EVENTS_MOST;
-    int r = eventlog_read(archive_events_dir(settings->state_dir, dir), query->after, limit, &list);
+    struct eventlog_query wanted = {.after = query->after,
+                                    .limit = query->limit < EVENTS_MOST ? query->limit : EVENTS_MOST,
+                                    .filter = query->filter};
+    int r = eventlog_read(archive_events_dir(settings->state_dir, dir), &wanted, &list);
     json_t *events = json_array(), *object = json_object();
 
     for (size_t i = 0; r == 0 && i < list.count; i++)
@@ -122,6 +124,7 @@ static void on_message(void *owner, enum role_id from, struct channel_message *m
         return;
     memcpy(&query, message->body, sizeof query);
     query.key[sizeof query.key - 1] = query.title[sizeof query.title - 1] = '\0';
+    query.filter.path[sizeof query.filter.path - 1] = '\0';
     clip(&query);
     int result = answer_query(context->settings, &query, &answer);
     if (result < 0 && result != -ENOENT)

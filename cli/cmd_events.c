@@ -1,12 +1,13 @@
 #include "base/str.h"
 #include "cli/client.h"
 #include "cli/command.h"
-#include "cli/show.h"
+#include "cli/containers.h"
+#include "model/event.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { LIMIT_DEFAULT = 50, ADDRESS_MAX = 128, WHY_MAX = 512, TRIES_MAX = 10 };
+enum { LIMIT_DEFAULT = 50, PATH_SIZE = 1024, WHY_MAX = 512, TRIES_MAX = 10 };
 
 static enum paint paint_of(const json_t *event)
 {
@@ -40,6 +41,7 @@ static void put_event(struct buf *out, const json_t *event)
 }
 
 struct follow {
+    const char *filter; /* "&path=…&type=…" */
     bool json;
     double last; /* number of the newest event printed */
 };
@@ -75,7 +77,7 @@ static bool on_stream(void *owner, const char *type, const char *data)
     return go_on;
 }
 
-static int print_list(const json_t *list, struct follow *follow)
+static int print_list(const json_t *list, struct follow *follow, bool following)
 {
     struct buf out = BUF_NULL;
     const json_t *event;
@@ -89,6 +91,8 @@ static int print_list(const json_t *list, struct follow *follow)
         else
             put_event(&out, event);
     }
+    if (!json_array_size(list) && !follow->json && !following)
+        buf_puts(&out, "No events.\n");
     int code = show_buf(&out);
     fflush(stdout);
     return code;
@@ -97,13 +101,16 @@ static int print_list(const json_t *list, struct follow *follow)
 /* Goes on over masud's restarts; what happened meanwhile is heard then. */
 static int follow_stream(struct follow *follow)
 {
-    char address[ADDRESS_MAX], why[WHY_MAX];
+    char why[WHY_MAX] = "out of memory";
 
     for (unsigned failures = 0; failures < TRIES_MAX; failures++) {
         uint64_t before = (uint64_t)follow->last;
-        str_format(address, sizeof address, "/api/v1/stream?ticks=off&after=%llu",
-                   (unsigned long long)before);
-        if (client_stream(address, on_stream, follow, why, sizeof why))
+        struct buf address = BUF_NULL;
+        buf_printf(&address, "/api/v1/stream?ticks=off&after=%llu%s", (unsigned long long)before,
+                   follow->filter);
+        bool enough = !buf_error(&address) && client_stream(address.data, on_stream, follow, why, sizeof why);
+        buf_fini(&address);
+        if (enough)
             return EXIT_DONE;
         if ((uint64_t)follow->last > before)
             failures = 0;
@@ -113,37 +120,85 @@ static int follow_stream(struct follow *follow)
     return EXIT_FAILED;
 }
 
+static int wrong_type(const char *given)
+{
+    fprintf(stderr, "masu events: --type takes one or several, with commas, of");
+    for (unsigned i = 0; i < EVENT_N; i++)
+        fprintf(stderr, "%s %s", i ? "," : "", event_kinds[i].name);
+    fprintf(stderr, "; '%s' is not one\n", given);
+    return EXIT_WRONG_USAGE;
+}
+
+/* A path, a glob over paths and a key of the archive go as they are, so that what is no more is found; a name
+ * is looked up, and its path means itself though it may look like a glob. */
+static bool put_container(struct buf *filter, const char *given)
+{
+    char path[PATH_SIZE];
+    struct buf glob = BUF_NULL;
+
+    if (!strpbrk(given, "/:*")) {
+        if (!container_resolve(given, path, sizeof path))
+            return false;
+        for (const char *at = path; *at; at++)
+            buf_printf(&glob, "%s%c", strchr("\\*?[", *at) ? "\\" : "", *at);
+        given = buf_error(&glob) ? path : glob.data;
+    }
+    buf_puts(filter, "&path=");
+    client_put_part(filter, given);
+    buf_fini(&glob);
+    return true;
+}
+
+static int show_events(const struct args *args, uint64_t limit, const char *filter)
+{
+    bool following = args_value(args, &command_events, "follow") != NULL;
+    struct follow follow = {.filter = filter, .json = args->json};
+    struct buf address = BUF_NULL;
+
+    buf_printf(&address, "/api/v1/events?limit=%llu%s", (unsigned long long)limit, filter);
+    json_t *answer = buf_error(&address) ? NULL : client_get(address.data);
+    buf_fini(&address);
+    if (!answer)
+        return EXIT_FAILED;
+    if (args->json && !following)
+        return show_json(answer);
+    int code = print_list(json_object_get(answer, "events"), &follow, following);
+    json_decref(answer);
+    return code || !following ? code : follow_stream(&follow);
+}
+
 static int run(const struct args *args)
 {
-    const char *limit_text = args_value(args, &command_events, "limit");
-    bool following = args_value(args, &command_events, "follow") != NULL;
-    struct follow follow = {.json = args->json};
-    char address[ADDRESS_MAX];
+    const char *limit_text = args_value(args, &command_events, "limit"),
+               *type = args_value(args, &command_events, "type");
+    struct buf filter = BUF_NULL;
     uint64_t limit = LIMIT_DEFAULT;
+    uint32_t types;
+    int code = EXIT_FAILED;
 
     if (limit_text && str_to_u64(limit_text, &limit)) {
         fprintf(stderr, "masu events: --limit takes a number\n");
         return EXIT_WRONG_USAGE;
     }
-    str_format(address, sizeof address, "/api/v1/events?limit=%llu", (unsigned long long)limit);
-    json_t *answer = client_get(address);
-    if (!answer)
-        return EXIT_FAILED;
-    if (args->json && !following)
-        return show_json(answer);
-    int code = print_list(json_object_get(answer, "events"), &follow);
-    json_decref(answer);
-    if (code || !following)
-        return code;
-    return follow_stream(&follow);
+    if (type && !event_types_parse(type, &types))
+        return wrong_type(type);
+    buf_puts(&filter, "");
+    if (type)
+        buf_printf(&filter, "&type=%s", type);
+    if (!args->count || put_container(&filter, args->words[0]))
+        code = buf_error(&filter) ? EXIT_FAILED : show_events(args, limit, filter.data);
+    buf_fini(&filter);
+    return code;
 }
 
 const struct command command_events = {
     .name = "events",
-    .words = "",
-    .help =
-        "Show what happened: pressure, OOM kills, limits written, drift, births; with --follow as it happens",
+    .words = "[CONTAINER]",
+    .most = 1,
+    .help = "Show what happened, to one container or to all: pressure, OOM kills, limits written, drift, "
+            "births; with --follow as it happens",
     .options = {{"follow", 'f', NULL, "Go on with what happens next; with --json one event a line"},
+                {"type", 't', "TYPE,...", "Only events of these types, see below"},
                 {"limit", 'n', "COUNT", "At most so many of the newest, default 50"}},
     .run = run,
 };

@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "cli/show.h"
+#include "model/event.h"
 #include "model/metric.h"
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +43,13 @@ static void put_metrics(struct buf *out)
             buf_printf(out, "  %-24s %s\n", metrics[i].name, metrics[i].help);
 }
 
+static void put_event_types(struct buf *out)
+{
+    buf_puts(out, "\nTypes:\n");
+    for (unsigned i = 0; i < EVENT_N; i++)
+        buf_printf(out, "  %-24s %s\n", event_kinds[i].name, event_kinds[i].help);
+}
+
 static int help_one(const struct command *command)
 {
     struct buf out = BUF_NULL;
@@ -53,6 +61,8 @@ static int help_one(const struct command *command)
     put_options(&out, common_options);
     if (command == &command_graph)
         put_metrics(&out);
+    if (command == &command_events)
+        put_event_types(&out);
     return show_buf(&out);
 }
 

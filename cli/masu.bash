@@ -8,6 +8,17 @@ _masu_metrics() {
     masu help graph 2>/dev/null | sed -n '/^Metrics:/,$s/^  \([a-z_]*\) .*/\1/p'
 }
 
+_masu_types() {
+    masu help events 2>/dev/null | sed -n '/^Types:/,$s/^  \([a-z_]*\) .*/\1/p'
+}
+
+# What comes after the last comma of a list, with all before it.
+_masu_list() {
+    local before=
+    [[ $1 != *,* ]] || before=${1%,*},
+    mapfile -t COMPREPLY < <(compgen -P "$before" -W "$2" -- "${1##*,}")
+}
+
 _masu() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command= words=0 i
     local -a socket=()
@@ -17,7 +28,7 @@ _masu() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --socket) socket=(--socket "${COMP_WORDS[++i]}") ;;
-        --sort | --delay | --last | --output | --width | --height | --limit | -[sdlon]) ((i++)) ;;
+        --sort | --delay | --last | --output | --width | --height | --limit | --type | -[sdlont]) ((i++)) ;;
         -*) ;;
         *) if [ -z "$command" ]; then command=${COMP_WORDS[i]}; else ((words++)); fi ;;
         esac
@@ -26,13 +37,14 @@ _masu() {
     case $command:$previous in
     *:--socket | *:--output | graph:-o) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     top:--sort | top:-s) mapfile -t COMPREPLY < <(compgen -W "cpu memory io name" -- "$current"); return ;;
+    *:--type | events:-t) _masu_list "$current" "$(_masu_types)"; return ;;
     *:--delay | *:--last | *:--width | *:--height | *:--limit | top:-d | graph:-l | events:-n) return ;;
     esac
     case $command in
     top) options+=" --sort --delay --all" ;;
     tree | release) options+=" --all" ;;
     graph) options+=" --last --output --width --height" ;;
-    events) options+=" --follow --limit" ;;
+    events) options+=" --follow --limit --type" ;;
     esac
     if [[ $current == -* ]]; then
         [ -n "$command" ] || options="--socket --help --version"
@@ -43,7 +55,7 @@ _masu() {
     :*) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
     help:0) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
     check:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    explain:0 | tree:0 | graph:0) mapfile -t COMPREPLY < <(compgen -W "$(_masu_containers)" -- "$current") ;;
+    explain:0 | tree:0 | graph:0 | events:0) mapfile -t COMPREPLY < <(compgen -W "$(_masu_containers)" -- "$current") ;;
     graph:1) mapfile -t COMPREPLY < <(compgen -W "$(_masu_metrics)" -- "$current") ;;
     esac
 }

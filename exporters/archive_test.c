@@ -404,7 +404,8 @@ static void events_are_kept_once_over_a_replay(void **state)
     deliver(world);
     archive_close(world->archive);
     open_archive(world);
-    assert_int_equal(eventlog_read(archive_events_dir(world->state_dir, dir), 0, 10, &list), 0);
+    archive_events_dir(world->state_dir, dir);
+    assert_int_equal(eventlog_read(dir, &(struct eventlog_query){.limit = 10}, &list), 0);
     assert_int_equal(list.count, 1);
     assert_string_equal(list.events[0].text, "killed");
     eventlog_list_fini(&list);

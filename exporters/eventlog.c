@@ -20,8 +20,10 @@ void eventlog_list_fini(struct eventlog_list *list)
     *list = (struct eventlog_list){0};
 }
 
-/* Appends what segment @number holds beyond @after. 0 or -errno. */
-static int read_segment(const char *dir, uint64_t number, uint64_t after, struct buf *out)
+/* Appends what segment @number holds of what is asked for. *ret_newer: whether it holds any event beyond
+ * query->after. 0 or -errno. */
+static int read_segment(const char *dir, uint64_t number, const struct eventlog_query *query, struct buf *out,
+                        bool *ret_newer)
 {
     struct journal_iter *iter;
     struct journal_item item;
@@ -36,8 +38,11 @@ static int read_segment(const char *dir, uint64_t number, uint64_t after, struct
     while ((r = journal_iter_next(iter, &item)) > 0) {
         if (item.segment->number != number)
             break;
-        if (r == JOURNAL_FRAME && frame_decode(decoder, &item.header, item.payload, &news) == 0 &&
-            news.event && news.event->sequence > after)
+        if (r != JOURNAL_FRAME || frame_decode(decoder, &item.header, item.payload, &news) != 0 ||
+            !news.event || news.event->sequence <= query->after)
+            continue;
+        *ret_newer = true;
+        if (event_filter_fits(&query->filter, news.event))
             buf_append(out, news.event, sizeof *news.event);
     }
     journal_iter_close(iter);
@@ -45,12 +50,12 @@ static int read_segment(const char *dir, uint64_t number, uint64_t after, struct
     return r < 0 ? r : buf_error(out);
 }
 
-/* Puts the events of segment @number before those of @list. *ret_oldest: the oldest number found, 0 when none
- * was. */
-static int prepend_segment(const char *dir, uint64_t number, uint64_t after, struct eventlog_list *list)
+/* Puts the events of segment @number before those of @list. *ret_newer as above. */
+static int prepend_segment(const char *dir, uint64_t number, const struct eventlog_query *query,
+                           struct eventlog_list *list, bool *ret_newer)
 {
     struct buf events = BUF_NULL;
-    int r = read_segment(dir, number, after, &events);
+    int r = read_segment(dir, number, query, &events, ret_newer);
 
     if (r == 0 && list->count > 0)
         buf_append(&events, list->events, list->count * sizeof *list->events);
@@ -66,16 +71,17 @@ static int prepend_segment(const char *dir, uint64_t number, uint64_t after, str
     return 0;
 }
 
-int eventlog_read(const char *dir, uint64_t after, uint32_t limit, struct eventlog_list *ret)
+int eventlog_read(const char *dir, const struct eventlog_query *query, struct eventlog_list *ret)
 {
     struct eventlog_list list = {0};
     uint64_t *numbers = NULL;
     int count = journal_list(dir, &numbers), r = 0;
+    uint32_t limit = query->limit;
 
     while (r == 0 && count > 0 && list.count < limit) {
-        size_t before = list.count;
-        r = prepend_segment(dir, numbers[--count], after, &list);
-        if (after > 0 && list.count == before)
+        bool newer = false;
+        r = prepend_segment(dir, numbers[--count], query, &list, &newer);
+        if (query->after > 0 && !newer)
             break; /* older segments hold older numbers */
     }
     free(numbers);
@@ -106,7 +112,7 @@ int eventlog_open(const char *dir, uint64_t max_bytes, struct eventlog **ret)
         return -ENOMEM;
     int r = journal_open(&options, &log->journal);
     if (r == 0)
-        r = eventlog_read(dir, 0, 1, &last);
+        r = eventlog_read(dir, &(struct eventlog_query){.limit = 1}, &last);
     if (r < 0) {
         eventlog_close(log);
         return r;

@@ -18,6 +18,11 @@ struct eventlog_list {
     size_t count;
 };
 void eventlog_list_fini(struct eventlog_list *list);
-/* The newest @limit events with a number greater than @after. 0 (none when there is no log) or -errno. Needs
- * read permission only. */
-MUST_USE int eventlog_read(const char *dir, uint64_t after, uint32_t limit, struct eventlog_list *ret);
+
+struct eventlog_query {
+    uint64_t after; /* with a greater number than this */
+    uint32_t limit; /* the newest of those that fit, at most so many */
+    struct event_filter filter;
+};
+/* 0 (none when there is no log) or -errno. Needs read permission only. */
+MUST_USE int eventlog_read(const char *dir, const struct eventlog_query *query, struct eventlog_list *ret);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/str.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -264,13 +265,20 @@ static void tell(struct eventlog *log, uint64_t number)
     assert_int_equal(eventlog_append(log, &event), 0);
 }
 
+static struct eventlog_list ask(struct eventlog_query query)
+{
+    struct eventlog_list list = {0};
+
+    assert_int_equal(eventlog_read(dir, &query, &list), 0);
+    return list;
+}
+
 static void the_event_log_answers_with_the_newest_oldest_first(void **state)
 {
-    struct eventlog_list list;
     struct eventlog *log;
 
     (void)state;
-    assert_int_equal(eventlog_read(dir, 0, 10, &list), 0);
+    struct eventlog_list list = ask((struct eventlog_query){.limit = 10});
     assert_int_equal(list.count, 0);
     assert_int_equal(eventlog_open(dir, 16 * KIB * KIB, &log), 0);
     for (uint64_t number = 1000; number < 1300; number++)
@@ -280,14 +288,43 @@ static void the_event_log_answers_with_the_newest_oldest_first(void **state)
     tell(log, 1299); /* told again by a replay */
     tell(log, 1300);
     eventlog_close(log);
-    assert_int_equal(eventlog_read(dir, 0, 3, &list), 0);
+    list = ask((struct eventlog_query){.limit = 3});
     assert_int_equal(list.count, 3);
     assert_int_equal(list.events[0].sequence, 1298);
     assert_string_equal(list.events[2].text, "number 1300");
     eventlog_list_fini(&list);
-    assert_int_equal(eventlog_read(dir, 1290, 100, &list), 0);
+    list = ask((struct eventlog_query){.after = 1290, .limit = 100});
     assert_int_equal(list.count, 10);
     assert_int_equal(list.events[0].sequence, 1291);
+    eventlog_list_fini(&list);
+}
+
+static void births_do_not_push_out_what_is_asked_for(void **state)
+{
+    enum { KILLS = 3, STORM = 30000 }; /* more than one segment holds */
+    struct event killed = {.type = EVENT_OOM_KILL, .path = "/lxc/web"};
+    struct eventlog *log;
+    uint64_t *segments;
+    struct eventlog_query kills = {.limit = 2, .filter = {.types = 1U << EVENT_OOM_KILL}};
+
+    (void)state;
+    assert_int_equal(eventlog_open(dir, 16 * KIB * KIB, &log), 0);
+    while (killed.sequence++ < KILLS)
+        assert_int_equal(eventlog_append(log, &killed), 0);
+    for (uint64_t number = KILLS + 1; number < STORM; number++)
+        tell(log, number);
+    eventlog_close(log);
+    assert_true(journal_list(dir, &segments) > 1);
+    free(segments);
+    struct eventlog_list list = ask(kills);
+    assert_int_equal(list.count, 2);
+    assert_int_equal(list.events[1].sequence, KILLS);
+    eventlog_list_fini(&list);
+    kills.after = KILLS - 1;
+    str_copy(kills.filter.path, sizeof kills.filter.path, "/lxc/*");
+    list = ask(kills);
+    assert_int_equal(list.count, 1);
+    assert_int_equal(list.events[0].sequence, KILLS);
     eventlog_list_fini(&list);
 }
 
@@ -304,6 +341,7 @@ int main(void)
         STORY(a_drop_of_what_is_still_needed_is_counted),
         STORY(a_full_disk_leaves_whole_frames_and_the_same_can_be_tried_again),
         STORY(the_event_log_answers_with_the_newest_oldest_first),
+        STORY(births_do_not_push_out_what_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

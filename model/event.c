@@ -1,4 +1,7 @@
 #include "model/event.h"
+
+#include "base/glob.h"
+#include "base/str.h"
 #include <string.h>
 
 const struct event_kind event_kinds[EVENT_N] = {
@@ -37,4 +40,45 @@ enum event_severity event_severity(const struct event *event)
     if (event->level >= LEVEL_CRITICAL)
         return EVENT_PAGE;
     return event->level == LEVEL_MEDIUM ? EVENT_WARNING : EVENT_INFO;
+}
+
+static bool is_key_of(const char *text, const struct event *event)
+{
+    size_t len = strlen(event->runtime);
+
+    return len > 0 && strncmp(text, event->runtime, len) == 0 && text[len] == ':' &&
+           strcmp(text + len + 1, event->name) == 0;
+}
+
+/* As it is before as a glob: systemd's names have backslashes in them. */
+static bool path_fits(const char *wanted, const struct event *event)
+{
+    return strcmp(wanted, event->path) == 0 || is_key_of(wanted, event) ||
+           (*event->path && glob_match_path(wanted, event->path));
+}
+
+bool event_filter_fits(const struct event_filter *filter, const struct event *event)
+{
+    bool type_fits = event->type < EVENT_N && filter->types & 1U << event->type;
+
+    return (!filter->types || type_fits) && (!*filter->path || path_fits(filter->path, event));
+}
+
+bool event_types_parse(const char *list, uint32_t *ret_types)
+{
+    uint32_t types = 0;
+
+    for (;;) {
+        char name[32];
+        size_t len = strcspn(list, ",");
+        int type = str_format(name, sizeof name, "%.*s", (int)len, list) ? event_find(name) : -1;
+        if (type < 0)
+            return false;
+        types |= 1U << type;
+        if (!list[len])
+            break;
+        list += len + 1;
+    }
+    *ret_types = types;
+    return true;
 }

@@ -3,6 +3,7 @@
 
 #include "model/group.h"
 #include "model/level.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 enum event_type {
@@ -36,6 +37,17 @@ struct event {
     char runtime[GROUP_RUNTIME_MAX];
     char text[EVENT_TEXT_MAX]; /* one sentence for people */
 };
+
+/* Which events are asked for. */
+struct event_filter {
+    /* A path or a glob over paths, or the archive's key of what is no more, "lxc:web"; "": any, those about
+     * the agent included */
+    char path[GROUP_PATH_MAX];
+    uint32_t types; /* a bit for each enum event_type; 0: all */
+};
+bool event_filter_fits(const struct event_filter *filter, const struct event *event);
+/* The bits of "pressure,oom_kill". False when one of them is no type. */
+bool event_types_parse(const char *list, uint32_t *ret_types);
 
 /* How much this one matters: pressure by its level, everything else by its kind; an unknown type is
  * EVENT_INFO. */

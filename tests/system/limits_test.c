@@ -116,18 +116,18 @@ static void busy_loop_is_held_to_a_fifth_of_a_core(void **state)
 
 static bool has_event(struct daemon *d, const char *path, const char *type, const char *level)
 {
-    json_t *answer = api(d, "/api/v1/events?limit=500");
+    char query[GROUP_PATH_MAX + 64];
+    str_format(query, sizeof query, "/api/v1/events?path=%s&type=%s", path, type);
+    json_t *answer = api(d, query);
     size_t i;
     json_t *event;
     bool found = false;
     json_array_foreach(json_object_get(answer, "events"), i, event)
     {
-        const char *p = json_string_value(json_object_get(event, "path"));
-        const char *t = json_string_value(json_object_get(event, "type"));
         const char *l = json_string_value(json_object_get(event, "level"));
-        if (p && t && strcmp(p, path) == 0 && strcmp(t, type) == 0 &&
-            (!level || (l && strcmp(l, level) == 0)))
-            found = true;
+        assert_string_equal(json_string_value(json_object_get(event, "path")), path);
+        assert_string_equal(json_string_value(json_object_get(event, "type")), type);
+        found |= !level || (l && strcmp(l, level) == 0);
     }
     json_decref(answer);
     return found;
@@ -145,10 +145,20 @@ static bool has_drift_event(void *argument)
     return has_event(g->d, g->path, "drift", NULL);
 }
 
+static void assert_only_kills_are_shown(struct daemon *d, const char *container)
+{
+    char *output;
+    assert_int_equal(masu(d, &output, "events", container, "--type", "oom_kill,drift", NULL), 0);
+    assert_non_null(strstr(output, "  oom_kill "));
+    assert_null(strstr(output, "  born "));
+    assert_null(strstr(output, "  pressure "));
+    free(output);
+}
+
 static void grower_is_stopped_by_the_kernel_and_was_announced(void **state)
 {
     struct daemon *d = *state;
-    char path[GROUP_PATH_MAX];
+    char path[GROUP_PATH_MAX], *output;
     make_group(d, "web2", path);
     struct group_in g = {d, path, NULL};
     assert_true(wait_until(is_held, &g, 30));
@@ -161,7 +171,12 @@ static void grower_is_stopped_by_the_kernel_and_was_announced(void **state)
     assert_true(wait_until(has_oom_event, &g, 30));
     assert_true(has_event(d, path, "pressure", "medium") || has_event(d, path, "pressure", "critical"));
     assert_true(has_event(d, path, "pressure", "oom"));
+    assert_only_kills_are_shown(d, "web2");
     remove_group(d, path);
+    assert_only_kills_are_shown(d, path); /* what is gone is known by its path */
+    assert_int_equal(masu(d, &output, "events", "--type", "oom", NULL), 64);
+    assert_non_null(strstr(output, "born, gone, pressure, oom_kill,"));
+    free(output);
 }
 
 /* What runc does: it makes the group, waits a moment, and writes limits of its own. */
