@@ -63,6 +63,11 @@ void bus_publish(struct bus_writer *writer, const struct buf *frames);
 struct view *bus_view_begin(struct bus_writer *writer, uint32_t slot);
 void bus_view_end(struct bus_writer *writer, uint32_t slot);
 void bus_view_clear(struct bus_writer *writer, uint32_t slot); /* the subject is gone */
+/* What the writer, or the one before it that was killed, left: views of slots below the limit, NULL when the
+   slot is free; the status, NULL when there is none. Borrowed until written. */
+uint32_t bus_writer_view_limit(const struct bus_writer *writer);
+const struct view *bus_view_peek(const struct bus_writer *writer, uint32_t slot);
+const struct bus_status *bus_status_peek(const struct bus_writer *writer);
 struct bus_status *bus_status_begin(struct bus_writer *writer);
 void bus_status_end(struct bus_writer *writer);
 /* Seconds of frames the ring holds at the rate seen so far; 0 while that cannot be told. */

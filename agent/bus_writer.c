@@ -227,6 +227,23 @@ void bus_view_clear(struct bus_writer *writer, uint32_t slot)
     guard_end(&writer->map.views[slot].guard, false);
 }
 
+uint32_t bus_writer_view_limit(const struct bus_writer *writer)
+{
+    uint32_t limit = atomic_load_explicit(&writer->map.header->view_limit, memory_order_relaxed);
+    return limit < BUS_VIEWS_MAX ? limit : BUS_VIEWS_MAX;
+}
+
+const struct view *bus_view_peek(const struct bus_writer *writer, uint32_t slot)
+{
+    const struct bus_view_cell *cell = &writer->map.views[slot];
+    return cell->guard.live ? &cell->view : NULL;
+}
+
+const struct bus_status *bus_status_peek(const struct bus_writer *writer)
+{
+    return writer->map.status->guard.live ? &writer->map.status->status : NULL;
+}
+
 struct bus_status *bus_status_begin(struct bus_writer *writer)
 {
     guard_begin(&writer->map.status->guard);

@@ -128,6 +128,7 @@ static int core_start(struct core *core)
     r = bus_writer_open(core->role->bus_fd, &core->bus);
     if (r < 0)
         return r;
+    core_carry_read(core);
     core_publish_epoch(core);
     r = loop_timer_init(&core->reload_timer, core->loop, LOOP_NORMAL, on_reload_due, core);
     if (r == 0)
@@ -148,6 +149,7 @@ static void core_stop(struct core *core)
     core_sample_stop(core);
     core_limits_stop(core);
     loop_timer_fini(&core->reload_timer);
+    core_carry_stop(core);
     if (core->bus)
         core_flush(core);
     core->bus = bus_writer_close(core->bus);

@@ -5,6 +5,7 @@
  *
  *   core_tree.c      births, deaths and foreign writes, from the watch and from scans
  *   core_subject.c   what has rows: groups, the host, interfaces; who they are
+ *   core_carry.c     what is taken over from a core that died
  *   core_sample.c    the tick: one row per subject
  *   core_publish.c   frames and views on the bus
  *   core_pressure.c  signals to levels
@@ -147,6 +148,7 @@ struct core {
     unsigned subject_count;
     uint8_t slots_used[BUS_VIEWS_MAX / 8];
     uint32_t slot_next;
+    struct map carried; /* from the core before, until the first scan is over; see core_carry.c */
     struct subject *host_subject;
     struct map interfaces; /* name -> subject */
     struct identity_paths identity_paths;
@@ -200,6 +202,13 @@ void core_subject_born(struct core *core, struct group *group);
 void core_subject_gone(struct core *core, struct group *group);
 bool core_in_scope(const struct core *core, const char *path);
 
+/* core_carry.c */
+void core_carry_read(struct core *core); /* before anything is published */
+/* The slot and the past of @subject, when it lived already under the core before; false: it is new. */
+bool core_carry_take(struct core *core, struct subject *subject);
+void core_carry_stop(struct core *core);
+void core_carry_end(struct core *core); /* after the first scan: what was not taken is gone */
+
 /* core_sample.c */
 MUST_USE int core_sample_start(struct core *core);
 void core_sample_stop(struct core *core);
@@ -215,6 +224,9 @@ void core_publish_view(struct core *core, struct subject *subject); /* all of th
 /* @subject NULL: about the agent. */
 void core_event(struct core *core, enum event_type type, const struct subject *subject, const char *format,
                 ...) PRINTF_LIKE(4, 5);
+/* About one that is no subject any more. */
+void core_event_of(struct core *core, enum event_type type, const struct group_identity *who,
+                   const char *format, ...) PRINTF_LIKE(4, 5);
 void core_event_level(struct core *core, const struct subject *subject, enum level before, const char *why);
 void core_publish_status(struct core *core);
 void core_flush(struct core *core); /* hands the pending frames to the bus and wakes the readers */
@@ -223,8 +235,11 @@ void core_flush(struct core *core); /* hands the pending frames to the bus and w
 void core_pressure_open(struct core *core, struct subject *subject);
 void core_pressure_close(struct subject *subject);
 void core_pressure_step(struct core *core, struct subject *subject, const struct row *row);
+void core_pressure_resume(struct subject *subject, enum level level); /* of before core started anew */
 
 /* core_limit.c */
+/* The policy on disk, to take the place of the one in force; as policy_reload. */
+MUST_USE int core_policy_read(const struct core *core, struct policy *ret, struct diags *diags);
 void core_policy_load(struct core *core); /* from the files; a broken one is told and the old stays */
 void core_policy_set(struct core *core, struct policy *policy); /* takes *policy */
 void core_limit_born(struct core *core,
@@ -238,8 +253,6 @@ bool core_manages(const struct core *core, const struct policy *policy, const st
                   const struct quota **ret_quota);
 MUST_USE int core_limits_start(struct core *core);
 void core_limits_stop(struct core *core);
-/* The policy on disk, to take the place of the one in force; as policy_reload. */
-MUST_USE int core_policy_read(const struct core *core, struct policy *ret, struct diags *diags);
 
 /* core_run.c */
 void core_plan_all(struct core *core, enum plan_purpose purpose, uint64_t request_id);

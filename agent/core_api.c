@@ -144,6 +144,7 @@ static void request_apply(struct core *core, const struct channel_message *messa
 static void request_release(struct core *core, const struct channel_message *message)
 {
     core->released = true;
+    core_publish_status(core); /* a core that follows this one goes by it */
     core_runs_forget(core);
     struct subject *subject;
     LIST_FOR_EACH(subject, &core->subjects, struct subject, all)

@@ -110,6 +110,8 @@ void core_policy_set(struct core *core, struct policy *policy)
             subject->replan = subject->planning > 0; /* what is on its way was meant by the old policy */
             core_publish_view(core, subject);
         }
+    if (core->scanned_once)
+        core_publish_status(core); /* a core that follows this one goes by it */
     core_runs_resume(core);
 }
 
@@ -149,7 +151,9 @@ void core_policy_load(struct core *core)
 
 int core_limits_start(struct core *core)
 {
+    bool released = core->released; /* of before a restart: that one loaded no new policy */
     core_policy_load(core);
+    core->released = released;
     int r = core_runs_start(core);
     return r == 0 ? core_outcomes_start(core) : r;
 }

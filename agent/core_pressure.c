@@ -121,6 +121,11 @@ void core_pressure_step(struct core *core, struct subject *subject, const struct
     core_publish_view(core, subject);
 }
 
+void core_pressure_resume(struct subject *subject, enum level level)
+{
+    pressure_resume(&subject->pressure, &rules, level, clock_mono_ns());
+}
+
 static void on_notify(void *owner, int fd, unsigned what)
 {
     (void)what;

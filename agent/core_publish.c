@@ -90,7 +90,12 @@ void core_publish_view(struct core *core, struct subject *subject)
     view->slot = subject->slot;
     view->flags = view_flags(subject);
     view->born_wall_ns = subject->born_wall_ns;
+    if (subject->group)
+        memcpy(view->cgroup_ids, subject->group->ids, sizeof view->cgroup_ids);
+    else
+        memset(view->cgroup_ids, 0, sizeof view->cgroup_ids);
     view->identity = subject->identity;
+    view->adopted = subject->adopted;
     str_copy(view->quota, sizeof view->quota, subject->quota ? subject->quota->name : "");
     view->level = (uint8_t)subject->pressure.level;
     view->level_since_wall_ns = subject->level_since_wall_ns;
@@ -101,15 +106,15 @@ void core_publish_view(struct core *core, struct subject *subject)
     bus_view_end(core->bus, subject->slot);
 }
 
-static void put_event(struct core *core, struct event *event, const struct subject *subject)
+static void put_event(struct core *core, struct event *event, const struct group_identity *who)
 {
     event->sequence = bus_writer_next_event(core->bus);
     event->wall_ns = clock_wall_ns();
     event->mono_ns = clock_mono_ns();
-    if (subject) {
-        str_copy(event->path, sizeof event->path, subject->identity.path);
-        str_copy(event->name, sizeof event->name, subject->identity.name);
-        str_copy(event->runtime, sizeof event->runtime, subject->identity.runtime);
+    if (who) {
+        str_copy(event->path, sizeof event->path, who->path);
+        str_copy(event->name, sizeof event->name, who->name);
+        str_copy(event->runtime, sizeof event->runtime, who->runtime);
     }
     frame_put_event(&core->frames, next_sequence(core), event);
 }
@@ -122,7 +127,18 @@ void core_event(struct core *core, enum event_type type, const struct subject *s
     va_start(args, format);
     vsnprintf(event.text, sizeof event.text, format, args);
     va_end(args);
-    put_event(core, &event, subject);
+    put_event(core, &event, subject ? &subject->identity : NULL);
+}
+
+void core_event_of(struct core *core, enum event_type type, const struct group_identity *who,
+                   const char *format, ...)
+{
+    struct event event = {.type = (uint16_t)type};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(event.text, sizeof event.text, format, args);
+    va_end(args);
+    put_event(core, &event, who);
 }
 
 void core_event_level(struct core *core, const struct subject *subject, enum level before, const char *why)
@@ -133,7 +149,7 @@ void core_event_level(struct core *core, const struct subject *subject, enum lev
         .level = (uint8_t)subject->pressure.level,
     };
     str_copy(event.text, sizeof event.text, why);
-    put_event(core, &event, subject);
+    put_event(core, &event, &subject->identity);
 }
 
 static void status_hierarchies(const struct cgroup_host *host, struct bus_status *status)

@@ -92,10 +92,8 @@ static void on_identity_due(void *owner)
 struct subject *subject_new(struct core *core, struct group *group, const struct group_identity *identity)
 {
     struct subject *subject = calloc(1, sizeof *subject);
-    if (!subject || slot_take(core, &subject->slot) < 0) {
-        free(subject);
+    if (!subject)
         return NULL;
-    }
     subject->core = core;
     subject->group = group;
     subject->identity = *identity;
@@ -107,6 +105,10 @@ struct subject *subject_new(struct core *core, struct group *group, const struct
     subject->pressure = PRESSURE_STATE_NULL;
     subject->notify = NOTIFY_NULL;
     subject->memory_limit = subject->cpu_limit_ppm = KNOB_UNLIMITED;
+    if (!core_carry_take(core, subject) && slot_take(core, &subject->slot) < 0) {
+        free(subject);
+        return NULL;
+    }
     list_append(&core->subjects, &subject->all);
     core->subject_count++;
     if (group)

@@ -204,6 +204,7 @@ static void scan_over(struct core *core)
         probe_support(core);
     if (!core->scanned_once) {
         core->scanned_once = true;
+        core_carry_end(core);
         core_enforcer_new(core);
     } else if (core->plan_again) {
         core->plan_again = false;

@@ -7,7 +7,7 @@
 
 static const char *const container_members[] = {
     "path",    "name",        "runtime", "id",    "kind",        "born",   "populated", "managed", "settling",
-    "created", "io_per_leaf", "quota",   "level", "level_since", "wanted", "limits",    "sample"};
+    "created", "io_per_leaf", "quota",   "level", "level_since", "wanted", "limits",    "adopted", "sample"};
 
 static const char *const subject_names[SUBJECT_N] = {
     [SUBJECT_GROUP] = "group", [SUBJECT_HOST] = "host", [SUBJECT_INTERFACE] = "interface"};
@@ -134,6 +134,15 @@ static json_t *metric_rates(const struct json_fields *fields, const struct row *
     return complete(object, error);
 }
 
+static json_t *knob_keys(uint32_t bits)
+{
+    json_t *list = json_array();
+    for (unsigned k = 0; k < KNOB_N; k++)
+        if (bits >> k & 1)
+            json_array_append_new(list, json_string(knobs[k].key));
+    return list;
+}
+
 static json_t *sample(const struct json_fields *fields, const struct view *view)
 {
     if (!view->row.wall_ns)
@@ -247,6 +256,7 @@ json_t *json_container(const struct json_host *host, const struct json_fields *f
     MEMBER("level_since", view->level_since_wall_ns ? json_seconds(view->level_since_wall_ns) : json_null());
     MEMBER("wanted", knob_values(host, &view->wanted));
     MEMBER("limits", knob_values(host, &view->in_force));
+    MEMBER("adopted", knob_keys(view->adopted));
     MEMBER("sample", sample(fields, view));
 #undef MEMBER
     return complete(object, error);

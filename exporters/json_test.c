@@ -73,10 +73,18 @@ static void a_sampled_container_reads_as_the_api_promises(void **state UNUSED)
         "{\"path\":\"/lxc/web\",\"name\":\"web\",\"runtime\":\"lxc\",\"id\":\"web\",\"kind\":\"group\","
         "\"born\":1795000000.0,\"populated\":true,\"managed\":true,\"settling\":false,\"created\":false,"
         "\"io_per_leaf\":false,\"quota\":\"small\",\"level\":\"none\",\"level_since\":null,\"wanted\":{},"
-        "\"limits\":{},"
+        "\"limits\":{},\"adopted\":[],"
         "\"sample\":{\"time\":1795000001.02,\"metrics\":{\"cpu_usage\":12.25,\"memory_usage\":1073741824,"
         "\"io_read\":4096},"
         "\"rates\":{\"cpu_usage\":0.25,\"io_read\":4096.0}}}");
+}
+
+static void limits_left_to_somebody_else_are_named(void **state UNUSED)
+{
+    struct view view = a_container();
+
+    view.adopted = UINT32_C(1) << KNOB_CPU_BANDWIDTH | UINT32_C(1) << KNOB_PIDS;
+    assert_json(container(&v2_host, "adopted", &view), "{\"adopted\":[\"cpu.bandwidth\",\"pids\"]}");
 }
 
 static void a_container_not_sampled_yet_has_no_numbers_rather_than_zeros(void **state UNUSED)
@@ -287,6 +295,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sampled_container_reads_as_the_api_promises),
+        cmocka_unit_test(limits_left_to_somebody_else_are_named),
         cmocka_unit_test(a_container_not_sampled_yet_has_no_numbers_rather_than_zeros),
         cmocka_unit_test(the_first_sample_has_values_but_no_rates),
         cmocka_unit_test(fields_choose_whole_members_and_single_numbers),

@@ -353,6 +353,15 @@ bool pressure_step(struct pressure_state *state, const struct pressure_rules *ru
     return changed;
 }
 
+void pressure_resume(struct pressure_state *state, const struct pressure_rules *rules, enum level level,
+                     uint64_t now_ns)
+{
+    state->level = level;
+    state->since_ns = now_ns;
+    for (unsigned held = LEVEL_LOW; held <= level; held++)
+        state->until_ns[held] = now_ns + rules->hold_ns[level];
+}
+
 uint64_t pressure_look_again_ns(const struct pressure_state *state)
 {
     const uint64_t least = GROWTH_MEASURE_NS, most = NSEC_PER_SEC / 2;

@@ -63,6 +63,10 @@ struct pressure_rules {
 bool pressure_step(struct pressure_state *state, const struct pressure_rules *rules,
                    const struct pressure_signals *now, char *ret_why, unsigned long why_size);
 
+/* Takes up a level of before a restart: it is held as if it had been justified just now. */
+void pressure_resume(struct pressure_state *state, const struct pressure_rules *rules, enum level level,
+                     uint64_t now_ns);
+
 /* How soon the caller should look again because the memory grows so fast that the next regular sample may be
    too late; 0: no need. Between 50 ms and 500 ms. */
 uint64_t pressure_look_again_ns(const struct pressure_state *state);

@@ -397,6 +397,23 @@ static void counters_that_go_back_are_a_new_group_not_a_flood(void **unused)
     assert_int_equal(l.highest, LEVEL_NONE);
 }
 
+static void level_of_before_a_restart_is_held_and_not_told_again(void **unused)
+{
+    (void)unused;
+    const struct pressure_rules rules = PRESSURE_RULES_DEFAULT;
+    struct life l = life_begin();
+    pressure_resume(&l.state, &rules, LEVEL_CRITICAL, l.now.now_ns);
+    live(&l, 30, &thrashing);
+    assert_int_equal(l.changes, 0);
+    assert_int_equal(l.state.level, LEVEL_CRITICAL);
+
+    struct life calm = life_begin();
+    pressure_resume(&calm.state, &rules, LEVEL_CRITICAL, calm.now.now_ns);
+    live(&calm, 60, &quiet);
+    assert_int_equal(calm.changes, 1);
+    assert_int_equal(calm.path[0], LEVEL_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +436,7 @@ int main(void)
         cmocka_unit_test(first_step_and_first_after_a_gap_only_remember),
         cmocka_unit_test(one_millisecond_of_stall_between_wakeups_is_nothing),
         cmocka_unit_test(counters_that_go_back_are_a_new_group_not_a_flood),
+        cmocka_unit_test(level_of_before_a_restart_is_held_and_not_told_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

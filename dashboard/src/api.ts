@@ -22,6 +22,7 @@ export interface Container {
   level_since: number;
   wanted: Limits;
   limits: Limits;
+  adopted: string[];
   sample?: { time: number; metrics: Numbers; rates?: Numbers };
 }
 

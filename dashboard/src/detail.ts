@@ -66,6 +66,7 @@ export class Detail {
     if (c.runtime !== "cgroup") parts.unshift(c.runtime);
     if (c.name !== c.path) parts.unshift(c.path);
     if (c.settling) parts.push("settling");
+    if (c.adopted.length) parts.push(`left as somebody else set them: ${c.adopted.join(", ")}`);
     return parts.join(" · ");
   }
 
