@@ -6,27 +6,19 @@ static int print_applied(const json_t *plan)
 {
     struct buf out = BUF_NULL;
     struct plan_totals totals;
+    char writes[SHOW_MAX];
 
     plan_show(plan, &out, &totals);
+    show_counted(totals.writes, "write", "writes", writes);
     if (totals.failed)
-        buf_printf(&out, "%u of %u writes failed; what else was written in their groups was undone.\n",
-                   totals.failed, totals.writes);
+        buf_printf(&out, "%u of %s failed; what else was written in their groups was undone.\n",
+                   totals.failed, writes);
     else if (totals.writes)
-        buf_printf(&out, "%u %s made.\n", totals.writes, totals.writes == 1 ? "write" : "writes");
+        buf_printf(&out, "%s made.\n", writes);
     else
         buf_puts(&out, "Nothing to do: the kernel holds what the policy says.\n");
     int code = show_buf(&out);
     return code ? code : totals.failed ? EXIT_FAILED : EXIT_DONE;
-}
-
-static bool any_failed(const json_t *plan)
-{
-    const json_t *row;
-    size_t i;
-
-    json_array_foreach(json_object_get(plan, "rows"), i,
-                       row) if (*show_text(row, "outcome.error")) return true;
-    return false;
 }
 
 static int run(const struct args *args)
@@ -37,7 +29,7 @@ static int run(const struct args *args)
     if (!plan)
         return code;
     if (args->json)
-        code = show_json(json_incref(plan)) || any_failed(plan) ? EXIT_FAILED : EXIT_DONE;
+        code = show_json(json_incref(plan)) || plan_failed(plan) ? EXIT_FAILED : EXIT_DONE;
     else
         code = print_applied(plan);
     json_decref(plan);
@@ -48,6 +40,6 @@ const struct command command_apply = {
     .name = "apply",
     .words = "",
     .help =
-        "Read the policy on disk and write what it says, now; root only. Exits with 1 when a write failed",
+        "Read the policy on disk and write what it says, now; root only. Exits with 1 when a write failed or the policy is not valid",
     .run = run,
 };

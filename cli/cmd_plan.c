@@ -6,12 +6,14 @@ static int print_plan(const json_t *plan)
 {
     struct buf out = BUF_NULL;
     struct plan_totals totals;
+    char writes[SHOW_MAX], places[SHOW_MAX];
 
     plan_show(plan, &out, &totals);
     if (totals.writes)
-        buf_printf(&out, "%u %s in %u %s; 'masu apply' makes them.\n", totals.writes,
-                   totals.writes == 1 ? "write" : "writes", totals.groups,
-                   totals.groups == 1 ? "place" : "places");
+        buf_printf(&out, "%s in %s; 'masu apply' makes %s.\n",
+                   show_counted(totals.writes, "write", "writes", writes),
+                   show_counted(totals.groups, "place", "places", places),
+                   totals.writes == 1 ? "it" : "them");
     else
         buf_puts(&out, "Nothing to do: the kernel holds what the policy says.\n");
     return show_buf(&out);
@@ -33,6 +35,6 @@ const struct command command_plan = {
     .name = "plan",
     .words = "",
     .help = "Show what the policy on disk would change now, each write and why. Exits with 3 when there is "
-            "something to write",
+            "something to write, with 1 when the policy is not valid",
     .run = run,
 };

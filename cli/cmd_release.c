@@ -7,11 +7,12 @@ static int print_released(const json_t *plan)
 {
     struct buf out = BUF_NULL;
     struct plan_totals totals;
+    char limits[SHOW_MAX];
 
     plan_show(plan, &out, &totals);
     if (totals.writes)
-        buf_printf(&out, "%u %s given back; nothing is managed until 'masu apply'.\n", totals.writes,
-                   totals.writes == 1 ? "limit" : "limits");
+        buf_printf(&out, "%s given back; nothing is managed until 'masu apply'.\n",
+                   show_counted(totals.writes, "limit", "limits", limits));
     else
         buf_puts(&out, "Nothing to give back; nothing is managed until 'masu apply'.\n");
     int code = show_buf(&out);
@@ -27,7 +28,11 @@ static int run(const struct args *args)
     json_t *plan = client_post("/api/v1/release");
     if (!plan)
         return EXIT_FAILED;
-    int code = args->json ? show_json(json_incref(plan)) : print_released(plan);
+    int code = EXIT_DONE;
+    if (args->json)
+        code = show_json(json_incref(plan)) || plan_failed(plan) ? EXIT_FAILED : EXIT_DONE;
+    else
+        code = print_released(plan);
     json_decref(plan);
     return code;
 }

@@ -72,6 +72,25 @@ static void put_head(struct buf *out, const json_t *row)
     buf_putc(out, '\n');
 }
 
+/* What was refused, and why. Most reasons begin with what they are about, as sentences that stand alone
+ * elsewhere: "io.read of '/dev/sdx': there is no such device". */
+static void put_reason(struct buf *out, const json_t *refusal)
+{
+    const char *knob = show_text(refusal, "knob"), *device = show_text(refusal, "device"),
+               *why = show_text(refusal, "why");
+    size_t len = strlen(knob);
+
+    paint_put(out, PAINT_BOLD, knob);
+    if (len && !strncmp(why, knob, len) && strchr(": ", why[len])) {
+        paint_put(out, PAINT_NONE, why + len);
+        return;
+    }
+    buf_puts(out, *device ? " of " : "");
+    paint_put(out, PAINT_NONE, device);
+    buf_puts(out, ": ");
+    paint_put(out, PAINT_NONE, why);
+}
+
 static void put_refusals(struct buf *out, const json_t *refusals)
 {
     const json_t *refusal;
@@ -83,15 +102,10 @@ static void put_refusals(struct buf *out, const json_t *refusals)
     }
     json_array_foreach(refusals, i, refusal)
     {
-        const char *device = show_text(refusal, "device");
         buf_puts(out, "  ");
         paint_put(out, PAINT_NONE, show_text(refusal, "path"));
         buf_puts(out, "  ");
-        paint_put(out, PAINT_BOLD, show_text(refusal, "knob"));
-        buf_puts(out, *device ? " of " : "");
-        paint_put(out, PAINT_NONE, device);
-        buf_puts(out, ": ");
-        paint_put(out, PAINT_NONE, show_text(refusal, "why"));
+        put_reason(out, refusal);
         buf_puts(out,
                  json_is_true(json_object_get(refusal, "warn")) ? " (left out, as the policy says)\n" : "\n");
     }
@@ -116,4 +130,14 @@ void plan_show(const json_t *plan, struct buf *out, struct plan_totals *ret)
         ret->failed += *show_text(row, "outcome.error") != '\0';
     }
     put_refusals(out, json_object_get(plan, "refusals"));
+}
+
+bool plan_failed(const json_t *plan)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(json_object_get(plan, "rows"), i,
+                       row) if (*show_text(row, "outcome.error")) return true;
+    return false;
 }

@@ -77,6 +77,14 @@ const char *show_count(const json_t *value, char buf[static SHOW_MAX])
     return buf;
 }
 
+const char *show_counted(double count, const char *one, const char *many, char buf[static SHOW_MAX])
+{
+    double shown = round(count);
+
+    str_format(buf, SHOW_MAX, "%.0f %s", shown, shown > 0.5 && shown < 1.5 ? one : many);
+    return buf;
+}
+
 /* Three digits, for units.h. */
 static double three_digits(double value)
 {

@@ -13,6 +13,8 @@ const char *show_rate(const json_t *bytes_per_s, char buf[static SHOW_MAX]); /* 
 const char *show_limit(const json_t *bytes, char buf[static SHOW_MAX]); /* as a policy writes it: "64MiB" */
 const char *show_cores(const json_t *cores, char buf[static SHOW_MAX]);
 const char *show_count(const json_t *value, char buf[static SHOW_MAX]);
+/* "1 write", "2 writes" */
+const char *show_counted(double count, const char *one, const char *many, char buf[static SHOW_MAX]);
 const char *show_seconds(double seconds, char buf[static SHOW_MAX]); /* "2.1ms", "3h" */
 const char *show_age(double seconds, char buf[static SHOW_MAX]);     /* rounded: "5d", "3h 12m", "42s" */
 const char *show_time(double unix_seconds,

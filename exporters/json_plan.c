@@ -44,12 +44,37 @@ static json_t *device_of(const struct json_host *host, uint16_t knob, uint32_t d
     return json_text(name);
 }
 
+static uint64_t sum(uint64_t limit, uint64_t swap)
+{
+    uint64_t both;
+
+    if (limit == KNOB_UNLIMITED || swap == KNOB_UNLIMITED || __builtin_add_overflow(limit, swap, &both))
+        return KNOB_UNLIMITED;
+    return both;
+}
+
 /* People read weights on v2's scale everywhere. */
 static const char *value_text(const struct plan_row *row, uint64_t value, uint64_t pair, char *buf)
 {
     if (knobs[row->knob].unit == KNOB_WEIGHT && row->version == 1)
         value = knob_shares_to_weight(value);
     return knob_format((enum knob_id)row->knob, value, pair ? pair : DEFAULT_PERIOD_USEC, buf, VALUE_MAX);
+}
+
+/* v1 limits memory and swap together, so a write of swap's limit may be needed though swap's share stays. */
+static void together_text(const struct plan_row *row, char *buf, size_t size)
+{
+    char old[VALUE_MAX], new[VALUE_MAX], old_sum[VALUE_MAX], new_sum[VALUE_MAX];
+    const char *label = knobs[row->knob].label;
+
+    value_text(row, row->old_value, 0, old);
+    value_text(row, row->value, 0, new);
+    value_text(row, sum(row->old_value, row->old_pair), 0, old_sum);
+    value_text(row, sum(row->value, row->pair), 0, new_sum);
+    if (row->value == row->old_value)
+        str_format(buf, size, "%s stays %s: memory+swap %s → %s", label, new, old_sum, new_sum);
+    else
+        str_format(buf, size, "%s %s → %s: memory+swap %s → %s", label, old, new, old_sum, new_sum);
 }
 
 static json_t *row_text(const struct plan *plan, const struct plan_row *row)
@@ -59,7 +84,9 @@ static json_t *row_text(const struct plan *plan, const struct plan_row *row)
 
     switch ((enum plan_row_kind)row->kind) {
     case PLAN_WRITE:
-        if (has_knob(row))
+        if (has_knob(row) && knob_file(row->knob, row->version)->form == KNOB_FORM_MEMSW)
+            together_text(row, text, sizeof text);
+        else if (has_knob(row))
             str_format(text, sizeof text, "%s %s → %s", knobs[row->knob].label,
                        value_text(row, row->old_value, row->old_pair, old),
                        value_text(row, row->value, row->pair, new));

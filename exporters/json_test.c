@@ -234,6 +234,34 @@ static void a_plan_tells_each_write_in_words(void **state UNUSED)
     plan_fini(&plan);
 }
 
+static void a_write_of_memory_and_swap_together_tells_both(void **state UNUSED)
+{
+    struct plan plan = PLAN_NULL;
+    const struct plan_row narrowed = {.kind = PLAN_WRITE,
+                                      .knob = KNOB_MEMORY_SWAP,
+                                      .version = 1,
+                                      .old_value = KNOB_UNLIMITED,
+                                      .old_pair = KNOB_UNLIMITED,
+                                      .value = gib,
+                                      .pair = 2 * gib},
+                          moved = {.kind = PLAN_WRITE,
+                                   .knob = KNOB_MEMORY_SWAP,
+                                   .version = 1,
+                                   .old_pair = gib,
+                                   .pair = 2 * gib},
+                          apart = {.kind = PLAN_WRITE, .knob = KNOB_MEMORY_SWAP, .version = 2, .value = gib};
+
+    assert_int_equal(plan_add(&plan, &narrowed), 0);
+    assert_int_equal(plan_add(&plan, &moved), 0);
+    assert_int_equal(plan_add(&plan, &apart), 0);
+    json_t *object = json_plan(&v1_host, &plan, NULL);
+    assert_string_equal(text_of(object, 0), "swap limit unlimited → 1GiB: memory+swap unlimited → 3GiB");
+    assert_string_equal(text_of(object, 1), "swap limit stays 0B: memory+swap 1GiB → 2GiB");
+    assert_string_equal(text_of(object, 2), "swap limit 0B → 1GiB");
+    json_decref(object);
+    plan_fini(&plan);
+}
+
 static void what_is_merely_forgotten_is_no_write(void **state UNUSED)
 {
     struct plan plan = a_plan();
@@ -306,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_pressure_event_tells_both_levels),
         cmocka_unit_test(an_event_of_the_agent_has_no_container),
         cmocka_unit_test(a_plan_tells_each_write_in_words),
+        cmocka_unit_test(a_write_of_memory_and_swap_together_tells_both),
         cmocka_unit_test(what_is_merely_forgotten_is_no_write),
         cmocka_unit_test(outcomes_tell_what_the_kernel_holds_or_why_not),
         cmocka_unit_test(a_refusal_names_the_knob_the_device_and_the_reason),
