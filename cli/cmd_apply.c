@@ -39,7 +39,7 @@ static int run(const struct args *args)
 const struct command command_apply = {
     .name = "apply",
     .words = "",
-    .help =
-        "Read the policy on disk and write what it says, now; root only. Exits with 1 when a write failed or the policy is not valid",
+    .help = "Read the policy on disk and write what it says, now; root only. Exits with 1 when a write "
+            "failed or the policy is not valid",
     .run = run,
 };

@@ -30,8 +30,8 @@ static int help_all(void)
     }
     buf_puts(&out, "\nOptions of every command:\n");
     put_options(&out, common_options);
-    buf_puts(&out, "\nExit status: 0 done, 1 failed, 2 a file is not valid, 3 the plan has writes, 64 wrong "
-                   "usage. See masu(1).\n");
+    buf_puts(&out, "\nExit status: 0 done, 1 failed, 2 check: a file is not valid, 3 plan: there is "
+                   "something to write, 64 wrong usage. See masu(1).\n");
     return show_buf(&out);
 }
 

@@ -97,7 +97,9 @@ static void put_host(struct buf *out, const json_t *list, size_t shown, const st
                    show_count(json_object_get(values, "cpu_limit"), cores),
                    show_bytes(json_object_get(values, "memory_usage"), memory),
                    show_bytes(json_object_get(values, "memory_limit"), total));
-    buf_printf(out, "  %zu of %zu groups by %s", shown, json_array_size(list) - known, top->order->name);
+    char groups[SHOW_MAX];
+    show_counted((double)(json_array_size(list) - known), "group", "groups", groups);
+    buf_printf(out, "  %zu of %s by %s", shown, groups, top->order->name);
     if (top->screen)
         paint_put(out, PAINT_DIM, "   q quit · c cpu · m memory · i io · n name · a all");
     buf_puts(out, "\n\n");

@@ -134,6 +134,35 @@ static void a_plan_reads_by_group_with_its_outcomes(void **state UNUSED)
     json_decref(plan);
 }
 
+static void a_refusal_says_once_what_it_is_about(void **state UNUSED)
+{
+    json_t *plan = json_pack("{s:[{s:s, s:s, s:s, s:s}, {s:s, s:s, s:n, s:b, s:s}]}", "refusals", /**/
+                             "path", "/a", "knob", "io.read", "device", "0:0", "why",
+                             "io.read of '/dev/x': there is no such device", /**/
+                             "path", "/a", "knob", "memory.swap", "device", "warn", 1, "why",
+                             "memory.swap: this kernel does not account swap");
+    struct plan_totals totals;
+    struct buf out = BUF_NULL;
+
+    assert_non_null(plan);
+    plan_show(plan, &out, &totals);
+    assert_string_equal(
+        out.data, "refused:\n"
+                  "  /a  io.read of '/dev/x': there is no such device\n"
+                  "  /a  memory.swap: this kernel does not account swap (left out, as the policy says)\n");
+    buf_fini(&out);
+    json_decref(plan);
+}
+
+static void one_is_not_many(void **state UNUSED)
+{
+    char buf[SHOW_MAX];
+
+    assert_string_equal(show_counted(0, "write", "writes", buf), "0 writes");
+    assert_string_equal(show_counted(1, "write", "writes", buf), "1 write");
+    assert_string_equal(show_counted(2, "hierarchy", "hierarchies", buf), "2 hierarchies");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +174,8 @@ int main(void)
         cmocka_unit_test(columns_are_as_wide_as_what_stands_in_them),
         cmocka_unit_test(a_name_cannot_command_the_terminal),
         cmocka_unit_test(a_plan_reads_by_group_with_its_outcomes),
+        cmocka_unit_test(a_refusal_says_once_what_it_is_about),
+        cmocka_unit_test(one_is_not_many),
     };
     setenv("NO_COLOR", "1", 1);
     return cmocka_run_group_tests_name("show", tests, NULL, NULL);
