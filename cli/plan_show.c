@@ -3,7 +3,7 @@
 #include "model/knob.h"
 #include <string.h>
 
-enum { LABEL_WIDTH = 16 };
+enum { LABEL_WIDTH = 16, TEXT_MAX = 1024 };
 
 /* "memory limit unlimited → 2GiB": what is limited and how it changes stand in columns. */
 static void put_change(struct buf *out, const json_t *row, enum paint paint)
@@ -72,22 +72,43 @@ static void put_head(struct buf *out, const json_t *row)
     buf_putc(out, '\n');
 }
 
-/* What was refused, and why. Most reasons begin with what they are about, as sentences that stand alone
- * elsewhere: "io.read of '/dev/sdx': there is no such device". */
+/* Where " of PATH" stands in @why, and *ret_len its length; NULL: nowhere. */
+static const char *find_mention(const char *why, const char *path, size_t *ret_len)
+{
+    char mention[TEXT_MAX];
+
+    if (!*path || !str_format(mention, sizeof mention, " of %s", path))
+        return NULL;
+    *ret_len = strlen(mention);
+    for (const char *at = strstr(why, mention); at; at = strstr(at + 1, mention))
+        if (!at[*ret_len] || strchr(" :,", at[*ret_len]))
+            return at;
+    return NULL;
+}
+
+/* What was refused, and why. The reasons stand alone elsewhere, so most begin with the limit and name the
+ * group: "memory.swap of /web needs a memory.limit". Here both have been said. */
 static void put_reason(struct buf *out, const json_t *refusal)
 {
     const char *knob = show_text(refusal, "knob"), *device = show_text(refusal, "device"),
                *why = show_text(refusal, "why");
-    size_t len = strlen(knob);
+    size_t len = strlen(knob), mention_len = 0;
+    char text[TEXT_MAX];
 
     paint_put(out, PAINT_BOLD, knob);
-    if (len && !strncmp(why, knob, len) && strchr(": ", why[len])) {
-        paint_put(out, PAINT_NONE, why + len);
+    if (!len || strncmp(why, knob, len) != 0 || !strchr(": ", why[len])) {
+        buf_puts(out, *device ? " of " : "");
+        paint_put(out, PAINT_NONE, device);
+        buf_puts(out, ": ");
+        paint_put(out, PAINT_NONE, why);
         return;
     }
-    buf_puts(out, *device ? " of " : "");
-    paint_put(out, PAINT_NONE, device);
-    buf_puts(out, ": ");
+    why += len;
+    const char *mention = find_mention(why, show_text(refusal, "path"), &mention_len);
+    if (mention) {
+        str_format(text, sizeof text, "%.*s%s", (int)(mention - why), why, mention + mention_len);
+        why = text;
+    }
     paint_put(out, PAINT_NONE, why);
 }
 

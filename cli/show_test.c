@@ -138,7 +138,7 @@ static void a_refusal_says_once_what_it_is_about(void **state UNUSED)
 {
     json_t *plan = json_pack("{s:[{s:s, s:s, s:s, s:s}, {s:s, s:s, s:n, s:b, s:s}]}", "refusals", /**/
                              "path", "/a", "knob", "io.read", "device", "0:0", "why",
-                             "io.read of '/dev/x': there is no such device", /**/
+                             "io.read of /a: the kernel does not take 1B/s", /**/
                              "path", "/a", "knob", "memory.swap", "device", "warn", 1, "why",
                              "memory.swap: this kernel does not account swap");
     struct plan_totals totals;
@@ -148,7 +148,7 @@ static void a_refusal_says_once_what_it_is_about(void **state UNUSED)
     plan_show(plan, &out, &totals);
     assert_string_equal(
         out.data, "refused:\n"
-                  "  /a  io.read of '/dev/x': there is no such device\n"
+                  "  /a  io.read: the kernel does not take 1B/s\n"
                   "  /a  memory.swap: this kernel does not account swap (left out, as the policy says)\n");
     buf_fini(&out);
     json_decref(plan);

@@ -213,8 +213,7 @@ static void a_partition_is_refused_with_its_disk(void **state)
     asks(&s, KNOB_IO_WRITE, 1000000);
     (void)str_copy(s.quota.settings[0].device, sizeof s.quota.settings[0].device, "/dev/vda1");
     assert_string_equal(planned(&s, text), "");
-    assert_string_equal(refusal(&s),
-                        "io.write of '/dev/vda1': a partition cannot be limited, use '/dev/vda'");
+    assert_string_equal(refusal(&s), "io.write: '/dev/vda1' is a partition, use '/dev/vda'");
     plan_fini(&s.plan);
 }
 

@@ -50,8 +50,10 @@ static void look_up(const struct plan_input *input, const struct policy_setting 
     if (r == 0)
         return;
     to->hierarchy = -1;
-    (void)str_format(why, why_size, "%s of '%s': %s", knobs[from->knob].key, from->device,
-                     reason[0] ? reason : "there is no such device");
+    if (reason[0]) /* it names the device */
+        (void)str_format(why, why_size, "%s: %s", knobs[from->knob].key, reason);
+    else
+        (void)str_format(why, why_size, "%s: there is no device '%s'", knobs[from->knob].key, from->device);
 }
 
 const struct plan_quota *plan_quota_get(struct plan_work *work, const struct quota *quota)

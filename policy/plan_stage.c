@@ -14,7 +14,7 @@ static int find_device(void *context, const char *path, uint32_t *ret_device, ch
 {
     (void)context;
     if (strcmp(path, "/dev/vda1") == 0) {
-        (void)str_copy(why, why_size, "a partition cannot be limited, use '/dev/vda'");
+        (void)str_copy(why, why_size, "'/dev/vda1' is a partition, use '/dev/vda'");
         return -ENXIO;
     }
     *ret_device = (uint32_t)makedev(254, 0);
