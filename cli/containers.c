@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char containers_fields[] = "path,name,runtime,kind,managed,populated,settling,quota,level,sample."
-                                 "metrics.cpu_limit,sample.metrics.memory_usage,"
-                                 "sample.metrics.memory_limit,sample.metrics.pids,sample.rates.cpu_usage,"
-                                 "sample.rates.cpu_periods,sample.rates."
-                                 "cpu_throttled_periods,sample.rates.io_read,sample.rates.io_write";
+const char containers_fields[] =
+    "path,name,runtime,kind,managed,populated,settling,quota,level,sample."
+    "metrics.cpu_limit,sample.metrics.memory_usage,"
+    "sample.metrics.memory_limit,sample.metrics.memory_active_file,"
+    "sample.metrics.memory_inactive_file,sample.metrics.pids,sample.rates.cpu_usage,"
+    "sample.rates.cpu_periods,sample.rates."
+    "cpu_throttled_periods,sample.rates.io_read,sample.rates.io_write";
 
 const struct table_column container_columns[CONTAINER_CELLS] = {
     {"CPU", true},   {"LIMIT", true},     {"THROTTLED", true}, {"MEMORY", true},
@@ -25,18 +27,31 @@ bool container_stands_out(const json_t *container)
            strcmp(show_text(container, "runtime"), "cgroup") != 0;
 }
 
-static void put_share(struct table *table, double part, double of)
+/* @part is shown, @firm of it gives the colour. */
+static void put_share(struct table *table, double part, double firm, double of)
 {
-    double percent = of > 0 ? part / of * PERCENT : -1;
+    double percent = of > 0 ? part / of * PERCENT : -1, firm_percent = of > 0 ? firm / of * PERCENT : -1;
 
     if (percent < 0)
         table_put(table, PAINT_DIM, "-");
     else
         table_printf(table,
-                     percent >= FULL_PERCENT    ? PAINT_RED
-                     : percent >= TIGHT_PERCENT ? PAINT_YELLOW
-                                                : PAINT_NONE,
+                     firm_percent >= FULL_PERCENT    ? PAINT_RED
+                     : firm_percent >= TIGHT_PERCENT ? PAINT_YELLOW
+                                                     : PAINT_NONE,
                      "%.0f%%", percent);
+}
+
+double container_firm_memory(const json_t *container)
+{
+    const json_t *values = show_member(container, "sample.metrics");
+    double used = show_number(values, "memory_usage", -1);
+
+    if (!strcmp(show_text(container, "kind"), "host"))
+        return used;
+    double cache =
+        show_number(values, "memory_active_file", 0) + show_number(values, "memory_inactive_file", 0);
+    return used > cache ? used - cache : used < 0 ? used : 0;
 }
 
 static void put_shown(struct table *table, const char *text)
@@ -50,14 +65,16 @@ void container_put_cells(struct table *table, const json_t *container)
     const json_t *values = show_member(container, "sample.metrics"),
                  *rates = show_member(container, "sample.rates");
     const char *level = show_text(container, "level"), *quota = show_text(container, "quota");
-    double periods = show_number(rates, "cpu_periods", 0);
+    double periods = show_number(rates, "cpu_periods", 0),
+           throttled = show_number(rates, "cpu_throttled_periods", -1);
 
     put_shown(table, show_cores(json_object_get(rates, "cpu_usage"), text));
     put_shown(table, show_cores(json_object_get(values, "cpu_limit"), text));
-    put_share(table, show_number(rates, "cpu_throttled_periods", -1), periods);
+    put_share(table, throttled, throttled, periods);
     put_shown(table, show_bytes(json_object_get(values, "memory_usage"), text));
     put_shown(table, show_limit(json_object_get(values, "memory_limit"), text));
-    put_share(table, show_number(values, "memory_usage", -1), show_number(values, "memory_limit", 0));
+    put_share(table, show_number(values, "memory_usage", -1), container_firm_memory(container),
+              show_number(values, "memory_limit", 0));
     put_shown(table, show_rate(json_object_get(rates, "io_read"), text));
     put_shown(table, show_rate(json_object_get(rates, "io_write"), text));
     put_shown(table, show_count(json_object_get(values, "pids"), text));

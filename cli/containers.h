@@ -9,6 +9,10 @@ extern const char containers_fields[];
 
 /* Whether a person would call it a container: a runtime knows it, or a quota holds there. */
 bool container_stands_out(const json_t *container);
+/* The memory that is charged to it and is no page cache, in bytes; negative: not known. Page cache fills
+ * every limit sooner or later and is dropped when memory is wanted, so a full limit is alarming only without
+ * it. What the host uses is without it already. */
+double container_firm_memory(const json_t *container);
 /* Finds the path of @given, a path, a name or the last part of a path, and writes it to @ret_path. False
    after the reason was printed: unknown (with the nearest name), or carried by several (listed). */
 bool container_resolve(const char *given, char *ret_path, size_t size);
