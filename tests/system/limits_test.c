@@ -272,9 +272,14 @@ static void broken_policy_leaves_the_old_one_in_force(void **state)
     struct group_in g = {d, path, NULL};
     assert_true(wait_until(is_held, &g, 30));
     daemon_set_policy(d, "quotas:\n  web:\n    match: { path: \"%s/web*\" }\n    cpu: { bandwith: 0.9 }\n");
-    assert_int_equal(masu(d, &output, "apply", NULL), 1);
-    assert_non_null(strstr(output, ":4:"));
-    assert_non_null(strstr(output, "bandwidth"));
+    const char *const commands[] = {"plan", "apply"};
+    for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
+        assert_int_equal(masu(d, &output, commands[i], NULL), 1);
+        assert_non_null(strstr(output, ":4:"));
+        assert_non_null(strstr(output, "bandwidth"));
+        free(output);
+    }
+    assert_int_equal(masu(d, &output, "check", d->policy, NULL), 2);
     free(output);
     assert_int_equal(quota_usec(d, path), 20000);
     daemon_set_policy(d, policy);
