@@ -35,8 +35,8 @@ static struct look look_of(enum metric_id id)
 
     switch (metric->unit) {
     case METRIC_BYTES:
-        return (struct look){is_rate ? "bytes per second (1 k = 1024)" : "bytes (1 k = 1024)", "%.1lf %s",
-                             1024, true, false};
+        return is_rate ? (struct look){"bytes per second", "%.1lf %sB/s", 1000, true, false}
+                       : (struct look){"bytes (1 k = 1024)", "%.1lf %s", 1024, true, false};
     case METRIC_USEC:
         if (id == METRIC_CPU_USAGE || id == METRIC_CPU_USER || id == METRIC_CPU_SYSTEM)
             return (struct look){"cores", "%.2lf", 1000, false, false};
