@@ -38,7 +38,7 @@ static struct look look_of(enum metric_id id)
         return is_rate ? (struct look){"bytes per second", "%.1lf %sB/s", 1000, true, false}
                        : (struct look){"bytes (1 k = 1024)", "%.1lf %s", 1024, true, false};
     case METRIC_USEC:
-        if (id == METRIC_CPU_USAGE || id == METRIC_CPU_USER || id == METRIC_CPU_SYSTEM)
+        if (metric_is_cpu_time(id))
             return (struct look){"cores", "%.2lf", 1000, false, false};
         return (struct look){"% of time", "%.1lf %%", 1000, false, true};
     case METRIC_CORES_PPM:

@@ -107,7 +107,7 @@ static void put_series(struct buf *out, const struct history_query *query, const
     const char *between = "";
 
     buf_printf(out, "{\"metric\":\"%s\",\"unit\":\"%s\",\"step\":%" PRIu64 ",\"points\":[",
-               metrics[query->metric].name, metric_unit_name(metrics[query->metric].unit),
+               metrics[query->metric].name, metric_shown_unit(query->metric),
                averages->step_s ? averages->step_s : query->step_s);
     for (size_t i = 0; i < averages->count; i++, between = ",") {
         int64_t at_s = averages->first_s + (int64_t)(i * averages->step_s);

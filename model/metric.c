@@ -10,10 +10,14 @@ const struct metric metrics[METRIC_N] = {
 
 static const struct {
     const char *name;
+    const char *rate; /* of a counter's growth */
     double scale;
 } units[] = {
-    [METRIC_USEC] = {"seconds", 1e6},    [METRIC_BYTES] = {"bytes", 1}, [METRIC_COUNT] = {"", 1},
-    [METRIC_CORES_PPM] = {"cores", 1e6}, [METRIC_LEVEL] = {"", 1},
+    [METRIC_USEC] = {"seconds", "seconds per second", 1e6},
+    [METRIC_BYTES] = {"bytes", "bytes per second", 1},
+    [METRIC_COUNT] = {"", "per second", 1},
+    [METRIC_CORES_PPM] = {"cores", "cores per second", 1e6},
+    [METRIC_LEVEL] = {"", "per second", 1},
 };
 
 int metric_find(const char *name)
@@ -40,6 +44,21 @@ const char *metric_openmetrics_name(enum metric_id id, const char *prefix, char 
 const char *metric_unit_name(enum metric_unit unit)
 {
     return units[unit].name;
+}
+
+bool metric_is_cpu_time(enum metric_id id)
+{
+    return id == METRIC_CPU_USAGE || id == METRIC_CPU_USER || id == METRIC_CPU_SYSTEM ||
+           id == METRIC_CPU_BURST;
+}
+
+const char *metric_shown_unit(enum metric_id id)
+{
+    const struct metric *metric = &metrics[id];
+
+    if (metric_is_cpu_time(id))
+        return "cores";
+    return metric->kind == METRIC_COUNTER ? units[metric->unit].rate : units[metric->unit].name;
 }
 
 double metric_unit_scale(enum metric_unit unit)

@@ -78,5 +78,10 @@ int metric_find(const char *name);
 const char *metric_openmetrics_name(enum metric_id id, const char *prefix, char *buf, size_t size);
 /* The exported unit: "seconds", "bytes", "cores", or "" for counts and levels. */
 const char *metric_unit_name(enum metric_unit unit);
+/* Of what its history and graphs show: that of a gauge, and of a counter that of its growth, "cores" for CPU
+ * time, "bytes per second". */
+const char *metric_shown_unit(enum metric_id id);
+/* Whether it counts time that CPUs ran: so many seconds of it per second are so many cores. */
+bool metric_is_cpu_time(enum metric_id id);
 /* Stored units per exported unit: 1e6 for METRIC_USEC and METRIC_CORES_PPM, else 1. */
 double metric_unit_scale(enum metric_unit unit);

@@ -34,6 +34,19 @@ static void exported_names_carry_unit_and_total(void **state)
     assert_string_equal(exported(METRIC_PRESSURE_LEVEL), "masu_container_pressure_level");
 }
 
+static void a_counters_history_has_the_unit_of_its_growth(void **state)
+{
+    (void)state;
+    assert_string_equal(metric_shown_unit(METRIC_CPU_USAGE), "cores");
+    assert_string_equal(metric_shown_unit(METRIC_CPU_LIMIT), "cores");
+    assert_string_equal(metric_shown_unit(METRIC_CPU_THROTTLED), "seconds per second");
+    assert_string_equal(metric_shown_unit(METRIC_MEMORY_PRESSURE_SOME), "seconds per second");
+    assert_string_equal(metric_shown_unit(METRIC_IO_READ_BYTES), "bytes per second");
+    assert_string_equal(metric_shown_unit(METRIC_IO_READS), "per second");
+    assert_string_equal(metric_shown_unit(METRIC_MEMORY_USAGE), "bytes");
+    assert_string_equal(metric_shown_unit(METRIC_PIDS), "");
+}
+
 static void no_exported_name_repeats_itself(void **state)
 {
     (void)state;
@@ -71,6 +84,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_name_finds_its_row),
         cmocka_unit_test(exported_names_carry_unit_and_total),
+        cmocka_unit_test(a_counters_history_has_the_unit_of_its_growth),
         cmocka_unit_test(no_exported_name_repeats_itself),
         cmocka_unit_test(a_small_buffer_is_not_overrun),
         cmocka_unit_test(exports_are_in_base_units),
