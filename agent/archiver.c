@@ -18,7 +18,7 @@
 
 enum { READ_BYTES = 64 << 10 };
 #define TICK_NS NSEC_PER_SEC
-#define STOP_FLUSH_NS (2 * NSEC_PER_SEC) /* well below ROLE_STOP_S */
+#define STOP_NS (2 * NSEC_PER_SEC) /* well below ROLE_STOP_S, which core's stop has a part of */
 
 struct archiver {
     struct role_context *context;
@@ -160,10 +160,11 @@ static void on_message(void *owner, enum role_id from, struct channel_message *m
 static void on_stop(void *owner)
 {
     struct archiver *archiver = owner;
+    uint64_t until_ns = clock_mono_ns() + STOP_NS;
 
-    while (take_batch(archiver))
+    while (take_batch(archiver)) /* to the journal, however long it takes: the bus ends with masud */
         ;
-    archive_flush_all(archiver->archive, clock_mono_ns() + STOP_FLUSH_NS);
+    archive_flush_all(archiver->archive, until_ns);
     report(archiver);
     loop_stop(archiver->context->loop, 0);
 }

@@ -30,10 +30,10 @@ struct archive {
     uint32_t slot_count;
     struct map subjects; /* key to struct archive_subject */
     /* writing */
-    uint64_t folded;         /* as it stands on disk */
-    uint64_t looked_mono_ns; /* at the disk */
-    bool full;               /* no new files: live subjects alone fill archive.max */
-    uint64_t forced_drops;   /* of the journal, told so far */
+    uint64_t folded;       /* as it stands on disk */
+    uint64_t look_mono_ns; /* when the disk is looked at next; 0: not known yet */
+    bool full;             /* no new files: live subjects alone fill archive.max */
+    uint64_t forced_drops; /* of the journal, told so far */
     char trouble[ARCHIVE_TEXT_MAX];
     struct archive_stats stats;
 };

@@ -24,6 +24,7 @@ enum {
     BURIED_MOST = 64,
 };
 #define LOOK_EVERY_NS (600 * NSEC_PER_SEC)
+#define FIRST_LOOK_NS (60 * NSEC_PER_SEC) /* by then the living are known, whose files stay */
 
 static const char folded_name[] = "folded";
 
@@ -156,9 +157,11 @@ static void look_at_disk(struct archive *archive, uint64_t now_mono_ns)
     char size[UNITS_TEXT_MAX];
     struct archive_disk disk;
 
-    if (archive->looked_mono_ns > 0 && now_mono_ns - archive->looked_mono_ns < LOOK_EVERY_NS)
+    if (archive->look_mono_ns == 0)
+        archive->look_mono_ns = now_mono_ns + FIRST_LOOK_NS;
+    if (now_mono_ns < archive->look_mono_ns)
         return;
-    archive->looked_mono_ns = now_mono_ns;
+    archive->look_mono_ns = now_mono_ns + LOOK_EVERY_NS;
     int r = archive_disk_trim(archive->files_dir, archive->options.max_bytes, is_live, archive, &disk);
     if (r < 0) {
         archive_complain(archive, "archive folder: %s, its size is not known", strerror(-r));
