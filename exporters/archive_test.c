@@ -82,7 +82,7 @@ static void a_query_sees_the_newest_finished_step_at_once(void **state)
     assert_near(world_average_at(world, "lxc:web", 20), 0.25);
     json_t *object = world_history(world, "lxc:web", 0, 20);
     assert_string_equal(json_string_value(json_object_get(object, "metric")), "cpu_usage");
-    assert_string_equal(json_string_value(json_object_get(object, "unit")), "seconds");
+    assert_string_equal(json_string_value(json_object_get(object, "unit")), "cores");
     assert_int_equal(json_integer_value(json_object_get(object, "step")), 10);
     assert_true(json_is_array(json_object_get(object, "limit")));
     json_decref(object);
@@ -340,6 +340,23 @@ static void a_graph_is_a_picture_or_says_why_not(void **state)
     buf_fini(&image);
 }
 
+/* Memory has one in this world, CPU has none, and nothing limits what PSI tells. */
+static void a_limit_is_drawn_only_where_one_was(void **state)
+{
+    struct world *world = *state;
+    struct history_query query = {world->files_dir, "lxc:web", METRIC_MEMORY_USAGE, NOON_S, NOON_S + 60, 10};
+
+    assert_false(history_has_limit(&query));
+    world_born(world, WEB, "web", 100);
+    world_sample(world, WEB, 0);
+    world_live(world, WEB, 70, 0.5);
+    assert_true(history_has_limit(&query));
+    query.metric = METRIC_CPU_USAGE;
+    assert_false(history_has_limit(&query));
+    query.metric = METRIC_MEMORY_PRESSURE_SOME;
+    assert_false(history_has_limit(&query));
+}
+
 #define STORY(test) cmocka_unit_test_setup_teardown(test, world_make, world_end)
 
 int main(void)
@@ -358,6 +375,7 @@ int main(void)
         STORY(a_restart_removes_no_files_before_it_knows_who_lives),
         STORY(events_are_kept_once_over_a_replay),
         STORY(a_graph_is_a_picture_or_says_why_not),
+        STORY(a_limit_is_drawn_only_where_one_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,7 +180,7 @@ static void add_series(struct arguments *arguments, const struct graph_query *qu
         add(arguments, "LINE1:peak#e8771f:peak   ");
         add_figures(arguments, look, "peak", peak_functions, peak_labels);
     }
-    if (limit >= 0) {
+    if (history_has_limit(&query->history)) { /* else its legend would say "nan" */
         add_data(arguments, look, "limit", average_path, (enum metric_id)limit, "AVERAGE");
         add(arguments, "CDEF:headroom=limit,1.08,*"); /* else the line lies on the frame */
         add(arguments, "LINE0:headroom#ffffff00");

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TRIES = 50, TRY_AGAIN_USEC = 20000, POINTS_MOST = 1500 };
+enum { TRIES = 50, TRY_AGAIN_USEC = 20000, POINTS_MOST = 1500, WHY_MAX = 128 };
 
 int history_limit_of(enum metric_id metric)
 {
@@ -126,6 +126,24 @@ static void put_series(struct buf *out, const struct history_query *query, const
         buf_putc(out, ']');
     }
     buf_puts(out, limit < 0 ? "}" : "]}");
+}
+
+bool history_has_limit(const struct history_query *query)
+{
+    char path[RRD_PATH_MAX], why[WHY_MAX];
+    struct series averages = {0};
+    int limit = history_limit_of(query->metric);
+    bool found = false;
+
+    if (limit < 0 || !rrd_file_path(query->files_dir, query->key, FOLD_AVERAGE, path) ||
+        fetch(path, "AVERAGE", query, &averages, why, sizeof why))
+        return false;
+    int column = column_of(&averages, limit);
+    for (size_t i = 0; i < averages.count; i++)
+        found |=
+            isfinite(value_at(&averages, averages.first_s + (int64_t)(i * averages.step_s), column)) != 0;
+    series_fini(&averages);
+    return found;
 }
 
 int history_json(const struct history_query *query, struct buf *out, char *why, size_t why_size)
