@@ -66,15 +66,17 @@ bool event_filter_fits(const struct event_filter *filter, const struct event *ev
 
 bool event_types_parse(const char *list, uint32_t *ret_types)
 {
-    uint32_t types = 0;
+    uint32_t types = *list == '-' ? (1U << EVENT_N) - 1 : 0;
 
     for (;;) {
         char name[32];
+        bool out = *list == '-';
+        list += out;
         size_t len = strcspn(list, ",");
         int type = str_format(name, sizeof name, "%.*s", (int)len, list) ? event_find(name) : -1;
         if (type < 0)
             return false;
-        types |= 1U << type;
+        types = out ? types & ~(1U << type) : types | 1U << type;
         if (!list[len])
             break;
         list += len + 1;

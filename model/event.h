@@ -46,7 +46,7 @@ struct event_filter {
     uint32_t types; /* a bit for each enum event_type; 0: all */
 };
 bool event_filter_fits(const struct event_filter *filter, const struct event *event);
-/* The bits of "pressure,oom_kill". False when one of them is no type. */
+/* The bits of "pressure,oom_kill", or of "-born,-gone": all but those. False when one of them is no type. */
 bool event_types_parse(const char *list, uint32_t *ret_types);
 
 /* How much this one matters: pressure by its level, everything else by its kind; an unknown type is

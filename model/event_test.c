@@ -66,11 +66,20 @@ static void one_of_several_types_fits(void **state UNUSED)
     assert_false(fits("/docker/*", "oom_kill", &killed));
 }
 
+static void all_but_some_types_fit(void **state UNUSED)
+{
+    assert_true(fits("", "-born,-gone", &killed));
+    assert_false(fits("", "-born,-oom_kill", &killed));
+    assert_false(fits("", "oom_kill,-oom_kill,born", &killed));
+}
+
 static void a_type_that_is_none_is_not_taken(void **state UNUSED)
 {
     uint32_t types;
 
     assert_false(event_types_parse("oom", &types));
+    assert_false(event_types_parse("-", &types));
+    assert_false(event_types_parse("--born", &types));
     assert_false(event_types_parse("oom_kill,", &types));
     assert_false(event_types_parse("", &types));
     assert_false(event_types_parse("born,a_name_that_is_much_longer_than_any_type", &types));
@@ -85,6 +94,7 @@ int main(void)
         cmocka_unit_test(what_is_no_more_is_found_by_its_key),
         cmocka_unit_test(what_is_about_the_agent_has_no_path),
         cmocka_unit_test(one_of_several_types_fits),
+        cmocka_unit_test(all_but_some_types_fit),
         cmocka_unit_test(a_type_that_is_none_is_not_taken),
     };
     return cmocka_run_group_tests_name("event", tests, NULL, NULL);

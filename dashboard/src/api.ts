@@ -54,8 +54,8 @@ export interface Status {
   enforce: boolean;
   host: string;
   kernel: string;
-  policy: { loaded: number; error: string | null };
-  processes: { role: string; pid: number; restarts: number }[];
+  policy: { loaded: number; error: string | null; released: boolean };
+  processes: { role: string; pid: number; restarts: number; stopped: boolean }[];
 }
 
 export interface History {
@@ -79,8 +79,8 @@ export function history(path: string, metric: string, from: number, to: number):
   return get(`/api/v1/containers/${encodeURIComponent(path)}/history?metric=${metric}&from=${from}&to=${to}`);
 }
 
-export async function events(limit: number): Promise<Event[]> {
-  return (await get<{ events: Event[] }>(`/api/v1/events?limit=${limit}`)).events;
+export async function events(query: string): Promise<Event[]> {
+  return (await get<{ events: Event[] }>(`/api/v1/events?${query}`)).events;
 }
 
 export interface Listener {

@@ -80,6 +80,8 @@ async function showStatus(): Promise<void> {
   text(system, `Linux ${status.kernel} · cgroup ${status.mode}`);
   const lines: [string, string][] = [];
   if (status.policy.error) lines.push(["bad", `The policy on disk is broken, the one before stays in force: ${status.policy.error}`]);
+  if (status.policy.released) lines.push(["", "Everything was released: no quota holds until 'masu apply'."]);
+  for (const process of status.processes) if (process.stopped) lines.push(["bad", `${process.role} (pid ${process.pid}) was stopped by a signal and does nothing.`]);
   if (!status.enforce) lines.push(["", "enforce: off – masu observes and plans, and writes nothing."]);
   notes.replaceChildren(...lines.map(([kind, line]) => el("div", { class: `note ${kind}` }, line)));
 }
@@ -95,6 +97,7 @@ function showRoute(): void {
     detail = new Detail(path, find(path), events);
     main.replaceChildren(notes, detail.element);
     detail.start(find(path));
+    void api.events(`limit=200&path=${encodeURIComponent(path)}`).then((past) => past.forEach(onEvent), () => undefined);
   } else {
     main.replaceChildren(notes, list);
     if (last) table.update(last.containers);
@@ -122,9 +125,11 @@ function onKey(event: KeyboardEvent): void {
 
 // The stream goes on where the events of before end; what comes twice is shown once.
 async function start(): Promise<void> {
-  const past = await api.events(2000).catch(() => []);
-  for (const event of past) onEvent(event);
-  api.listen(past.at(-1)?.number, { tick: onTick, event: onEvent, link: onLink });
+  const newest = await api.events("limit=1000").catch(() => []);
+  // Where groups come and go all day, what else happened lies far behind them.
+  const rest = await api.events("limit=1000&type=-born,-gone").catch(() => []);
+  for (const event of [...rest, ...newest]) onEvent(event);
+  api.listen(newest.at(-1)?.number, { tick: onTick, event: onEvent, link: onLink });
 }
 
 async function recall(): Promise<void> {
