@@ -64,6 +64,13 @@ static void put_label(struct buf *out, const char *label)
     paint_put(out, PAINT_DIM, padded);
 }
 
+/* A number of the status, with its noun. */
+static const char *counted(const json_t *status, const char *path, const char *one, const char *many,
+                           char buf[static SHOW_MAX])
+{
+    return show_counted(show_number(status, path, 0), one, many, buf);
+}
+
 static void put_hierarchies(struct buf *out, const json_t *status)
 {
     const json_t *hierarchy;
@@ -75,51 +82,54 @@ static void put_hierarchies(struct buf *out, const json_t *status)
     put_label(out, "mode");
     const char *mode = show_text(status, "mode");
     paint_put(out, PAINT_BOLD, *mode ? mode : "not known yet");
-    buf_printf(out, ": %u cgroup v1 %s, %s\n", v1, v1 == 1 ? "hierarchy" : "hierarchies",
+    char count[SHOW_MAX];
+    buf_printf(out, ": %s, %s\n", show_counted(v1, "cgroup v1 hierarchy", "cgroup v1 hierarchies", count),
                v2 ? "cgroup v2" : "no cgroup v2");
 }
 
 static void put_sampling(struct buf *out, const json_t *status)
 {
-    char interval[SHOW_MAX], last[SHOW_MAX], longest[SHOW_MAX], turn[SHOW_MAX], cpu[SHOW_MAX];
+    char groups[SHOW_MAX], times[SHOW_MAX], interval[SHOW_MAX], last[SHOW_MAX], longest[SHOW_MAX],
+        turn[SHOW_MAX], cpu[SHOW_MAX];
 
     put_label(out, "sampling");
     if (!*show_text(status, "sampler")) {
         buf_puts(out, "not begun yet\n");
         return;
     }
-    buf_printf(
-        out,
-        "%.0f groups every %s by %s; the last took %s, the longest %s, the longest turn %s (%s of CPU)\n",
-        show_number(status, "counts.groups", 0), show_seconds(show_number(status, "interval", 0), interval),
-        show_text(status, "sampler"), show_seconds(show_number(status, "sampling.last", 0), last),
-        show_seconds(show_number(status, "sampling.longest", 0), longest),
-        show_seconds(show_number(status, "loop.longest_turn", 0), turn),
-        show_seconds(show_number(status, "loop.longest_turn_cpu", 0), cpu));
+    buf_printf(out, "%s every %s by %s; the last took %s, the longest %s, the longest turn %s (%s of CPU)\n",
+               counted(status, "counts.groups", "group", "groups", groups),
+               show_seconds(show_number(status, "interval", 0), interval), show_text(status, "sampler"),
+               show_seconds(show_number(status, "sampling.last", 0), last),
+               show_seconds(show_number(status, "sampling.longest", 0), longest),
+               show_seconds(show_number(status, "loop.longest_turn", 0), turn),
+               show_seconds(show_number(status, "loop.longest_turn_cpu", 0), cpu));
     put_label(out, "births");
-    double rescans = show_number(status, "sampling.rescans", 0);
-    buf_printf(out, "seen by %s; the whole tree was read %.0f %s\n", show_text(status, "watch"), rescans,
-               rescans > 1 ? "times" : "time");
+    buf_printf(out, "seen by %s; the whole tree was read %s\n", show_text(status, "watch"),
+               counted(status, "sampling.rescans", "time", "times", times));
 }
 
 static void put_policy(struct buf *out, const json_t *status)
 {
-    char age[SHOW_MAX];
+    char age[SHOW_MAX], quotas[SHOW_MAX], groups[SHOW_MAX], plans[SHOW_MAX], writes[SHOW_MAX],
+        drifts[SHOW_MAX];
     double loaded = show_number(status, "policy.loaded", 0);
 
     put_label(out, "policy");
     if (loaded > 0)
-        buf_printf(
-            out, "%.0f quotas, loaded %s ago; %.0f groups managed\n", show_number(status, "counts.quotas", 0),
-            show_age(show_number(status, "now", 0) - loaded, age), show_number(status, "counts.managed", 0));
+        buf_printf(out, "%s, loaded %s ago; %s managed\n",
+                   counted(status, "counts.quotas", "quota", "quotas", quotas),
+                   show_age(show_number(status, "now", 0) - loaded, age),
+                   counted(status, "counts.managed", "group", "groups", groups));
     else
         buf_puts(out, "none loaded\n");
     put_label(out, "limits");
-    buf_printf(out, "%s: %.0f plans, %.0f writes, %.0f failed, %.0f refused, %.0f drifts\n",
+    buf_printf(out, "%s: %s, %s, %.0f failed, %.0f refused, %s\n",
                json_is_false(show_member(status, "enforce")) ? "observed only" : "enforced",
-               show_number(status, "enforcer.plans", 0), show_number(status, "enforcer.writes", 0),
+               counted(status, "enforcer.plans", "plan", "plans", plans),
+               counted(status, "enforcer.writes", "write", "writes", writes),
                show_number(status, "enforcer.failed", 0), show_number(status, "enforcer.refused", 0),
-               show_number(status, "enforcer.drift", 0));
+               counted(status, "enforcer.drift", "drift", "drifts", drifts));
 }
 
 static void warn(struct buf *out, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -167,14 +177,14 @@ static void put_warnings(struct buf *out, const json_t *status)
         warn(out, "the bus holds %s of samples, less than %d s: raise bus.size", show_seconds(held, text),
              RING_LEAST_S);
     if (show_number(status, "enforcer.failed", 0) > 0)
-        warn(out, "%.0f limits could not be written; see masu events",
-             show_number(status, "enforcer.failed", 0));
+        warn(out, "%s could not be written; see masu events --type limit_failed",
+             counted(status, "enforcer.failed", "limit", "limits", text));
     if (show_number(status, "counts.too_long", 0) > 0)
-        warn(out, "%.0f groups have a path too long to be followed",
-             show_number(status, "counts.too_long", 0));
+        warn(out, "%s too long to be followed",
+             counted(status, "counts.too_long", "group has a path", "groups have paths", text));
     if (show_number(status, "sampling.overflows", 0) > 0)
-        warn(out, "the kernel's event queue overflowed %.0f times: births were noticed late",
-             show_number(status, "sampling.overflows", 0));
+        warn(out, "the kernel's event queue overflowed %s: births were noticed late",
+             counted(status, "sampling.overflows", "time", "times", text));
 }
 
 static int run(const struct args *args)
