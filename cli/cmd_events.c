@@ -122,7 +122,8 @@ static int follow_stream(struct follow *follow)
 
 static int wrong_type(const char *given)
 {
-    fprintf(stderr, "masu events: --type takes one or several, with commas, of");
+    fprintf(stderr,
+            "masu events: --type takes one or several, with commas, a '-' before each for all but these, of");
     for (unsigned i = 0; i < EVENT_N; i++)
         fprintf(stderr, "%s %s", i ? "," : "", event_kinds[i].name);
     fprintf(stderr, "; '%s' is not one\n", given);
@@ -198,7 +199,8 @@ const struct command command_events = {
     .help = "Show what happened, to one container or to all: pressure, OOM kills, limits written, drift, "
             "births; with --follow as it happens",
     .options = {{"follow", 'f', NULL, "Go on with what happens next; with --json one event a line"},
-                {"type", 't', "TYPE,...", "Only events of these types, see below"},
+                {"type", 't', "TYPE,...",
+                 "Only events of these types, see below; -TYPE,... is all but these"},
                 {"limit", 'n', "COUNT", "At most so many of the newest, default 50"}},
     .run = run,
 };

@@ -19,7 +19,8 @@ static const char *offered(const char *words)
     char line[COMMAND_LINE_MAX];
 
     assert_true(str_format(line, sizeof line,
-                           "bash -c 'source " MASU_SOURCE_DIR "/cli/masu.bash; COMP_WORDS=(masu %s); "
+                           "bash -c 'PATH=" MASU_BINARY_DIR ":$PATH; source " MASU_SOURCE_DIR
+                           "/cli/masu.bash; COMP_WORDS=(masu %s); "
                            "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _masu; echo \" ${COMPREPLY[*]} \"'",
                            words));
     FILE *bash = popen(line, "r");
@@ -71,12 +72,20 @@ static void an_option_of_another_command_is_not_offered(void **state UNUSED)
     assert_string_equal(offered("top --sort m"), " memory \n");
 }
 
+static void types_of_events_are_offered_one_after_the_other(void **state UNUSED)
+{
+    assert_offered("events --type \"\"", "oom_kill");
+    assert_string_equal(offered("events --type born,g"), " born,gone \n");
+    assert_string_equal(offered("events -t -born,-g"), " -born,-gone \n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_command_is_offered),
         cmocka_unit_test(every_option_is_offered_with_its_command),
         cmocka_unit_test(an_option_of_another_command_is_not_offered),
+        cmocka_unit_test(types_of_events_are_offered_one_after_the_other),
     };
     return cmocka_run_group_tests_name("completion", tests, NULL, NULL);
 }

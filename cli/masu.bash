@@ -12,11 +12,12 @@ _masu_types() {
     masu help events 2>/dev/null | sed -n '/^Types:/,$s/^  \([a-z_]*\) .*/\1/p'
 }
 
-# What comes after the last comma of a list, with all before it.
+# What comes after the last comma of a list, with all before it and its '-'.
 _masu_list() {
-    local before=
+    local before= last=${1##*,}
     [[ $1 != *,* ]] || before=${1%,*},
-    mapfile -t COMPREPLY < <(compgen -P "$before" -W "$2" -- "${1##*,}")
+    [[ $last != -* ]] || before+=-
+    mapfile -t COMPREPLY < <(compgen -P "$before" -W "$2" -- "${last#-}")
 }
 
 _masu() {
