@@ -134,9 +134,9 @@ void core_policy_load(struct core *core)
         log_info("policy", "no policy file is there: nothing is managed until one is and is applied");
     if (r == 0) {
         core_policy_set(core, &policy);
-        core_event(core, EVENT_POLICY, NULL, "the policy was loaded: %u quotas, %u groups",
+        core_event(core, EVENT_POLICY, NULL, "the policy was loaded; quotas: %u, groups to make: %u",
                    core->policy.quota_count, core->policy.group_count);
-        log_info("policy", "loaded %u quotas and %u groups", core->policy.quota_count,
+        log_info("policy", "loaded; quotas: %u, groups to make: %u", core->policy.quota_count,
                  core->policy.group_count);
     } else {
         const char *text =

@@ -169,13 +169,15 @@ static void status_hierarchies(const struct cgroup_host *host, struct bus_status
     }
 }
 
-static uint32_t managed_count(const struct core *core)
+static void status_counts(const struct core *core, struct bus_status *status)
 {
-    uint32_t managed = 0;
     struct subject *subject;
-    LIST_FOR_EACH(subject, &core->subjects, struct subject, all)
-        managed += subject->quota != NULL;
-    return managed;
+    status->groups = status->managed = 0;
+    LIST_FOR_EACH(subject, &core->subjects, struct subject, all) {
+        status->groups += subject->group != NULL;
+        status->managed += subject->quota != NULL;
+    }
+    status->too_long = core->tree.too_long;
 }
 
 void core_publish_status(struct core *core)
@@ -190,9 +192,7 @@ void core_publish_status(struct core *core)
     str_copy(status->sampler, sizeof status->sampler, "files");
     str_copy(status->watch, sizeof status->watch,
              watch_kind(core->watch) == WATCH_FANOTIFY ? "fanotify" : "inotify");
-    status->groups = core->subject_count;
-    status->managed = managed_count(core);
-    status->too_long = core->tree.too_long;
+    status_counts(core, status);
     status->ticks = core->tick;
     status->tick_last_ns = core->tick_last_ns;
     status->tick_longest_ns = core->tick_longest_ns;
