@@ -8,8 +8,8 @@
  * keep.
  *
  * Most containers do nothing most of the time. A group in which no leading number has moved (CPU time, memory
- * and its statistics, bytes of I/O, stalls) since the last reading keeps its other numbers too: they move
- * only along with one of those. They are read once more after the last movement, since the end of a CPU
+ * and its statistics, tasks, bytes of I/O, stalls) since the last reading keeps its other numbers too: they
+ * move only along with one of those. They are read once more after the last movement, since the end of a CPU
  * period or of an exit may come just after it, and every ten seconds whatever happens: on v1 a task may stand
  * in one hierarchy's group and not in the other's.
  *

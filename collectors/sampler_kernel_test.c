@@ -137,10 +137,13 @@ static void follow(struct place *p, unsigned fd_budget)
     assert_int_equal(sampler_group_open(p->sampler, p->path, &p->group), 0);
 }
 
-/* The worker's own child comes into being. */
-static void on_fork_please(int number)
+static char more_memory[4 << 20];
+
+/* The worker takes more memory, and its own child comes into being. */
+static void on_move_please(int number)
 {
     (void)number;
+    memset(more_memory, 1, sizeof more_memory);
     if (fork() == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (;;)
@@ -148,7 +151,7 @@ static void on_fork_please(int number)
     }
 }
 
-/* A child that burns CPU, fills memory, and then waits; SIGUSR1 makes it fork. */
+/* A child that burns CPU, fills memory, and then waits; SIGUSR1 makes it move. */
 static pid_t worker_start(const struct place *p)
 {
     int gate[2], done[2];
@@ -157,7 +160,7 @@ static pid_t worker_start(const struct place *p)
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        signal(SIGUSR1, on_fork_please);
+        signal(SIGUSR1, on_move_please);
         if (read(gate[0], &byte, 1) != 1)
             _exit(1);
         char *memory = malloc(WRITTEN_BYTES);
@@ -229,7 +232,7 @@ static void so_they_do_with_five_descriptors(void **state)
 }
 
 /* While nothing moves, fewer files are read; the first movement shows in every number. */
-static void a_fork_after_a_long_sleep_shows_at_once(void **state)
+static void a_movement_after_a_long_sleep_shows_in_every_number(void **state)
 {
     struct place *p = *state;
     struct row row = {.mono_ns = 0};
@@ -245,10 +248,12 @@ static void a_fork_after_a_long_sleep_shows_at_once(void **state)
         usleep(20000);
     }
     assert_true(read[5] < read[0]);
+    uint64_t peak_before = row.values[METRIC_MEMORY_PEAK];
     kill(worker, SIGUSR1);
     usleep(100000);
     assert_int_equal(sampler_read(p->sampler, p->group, &row), 0);
     assert_int_equal(row.values[METRIC_PIDS], 2);
+    assert_true(row.values[METRIC_MEMORY_PEAK] >= peak_before + sizeof more_memory / 2);
     worker_stop(worker);
 }
 
@@ -332,7 +337,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(numbers_equal_what_the_files_say, set_up, tear_down),
         cmocka_unit_test_setup_teardown(so_they_do_with_five_descriptors, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_fork_after_a_long_sleep_shows_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_movement_after_a_long_sleep_shows_in_every_number, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_group_removed_everywhere_is_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_is_gone_with_one_descriptor_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_group_removed_from_one_hierarchy_keeps_the_other_numbers, set_up,
