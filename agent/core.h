@@ -86,6 +86,7 @@ struct subject {
 
     /* pressure */
     struct pressure_state pressure;
+    struct pressure_below below;
     uint64_t level_since_wall_ns;
     struct notify notify;
     struct loop_watch notify_watches[NOTIFY_N];

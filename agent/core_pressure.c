@@ -105,14 +105,32 @@ static void look_again(struct core *core, struct subject *subject)
     loop_timer_arm_at(&subject->look_timer, loop_now_ns(core->loop) + pause_ns);
 }
 
+/* v2 counts a group's troubles in all above it too; v1 counts and notifies locally. */
+static void tell_ancestors(struct core *core, struct subject *subject, const struct pressure_signals *last)
+{
+    int memory = cgroup_host_find(&core->host, "memory");
+    if (!subject->group || memory < 0 || core->host.hierarchies[memory].version != 2)
+        return;
+    for (const struct group *g = subject->group->parent; g; g = g->parent) {
+        struct subject *above = g->owner;
+        if (above)
+            pressure_tell(&above->below, last, &subject->pressure,
+                          subject->memory_limit < above->memory_limit);
+    }
+}
+
 void core_pressure_step(struct core *core, struct subject *subject, const struct row *row)
 {
     char why[EVENT_TEXT_MAX];
-    struct pressure_signals now = signals_of(subject, row);
+    struct pressure_signals now = signals_of(subject, row), last = subject->pressure.last;
     memset(subject->fired, 0, sizeof subject->fired);
+    pressure_own(&subject->below, &subject->pressure, 2 * core->settings->interval_ns, &now);
     tell_oom_kills(core, subject, &now);
     enum level before = subject->pressure.level;
+    bool primed = subject->pressure.primed;
     bool changed = pressure_step(&subject->pressure, &rules, &now, why, sizeof why);
+    if (primed)
+        tell_ancestors(core, subject, &last);
     look_again(core, subject);
     if (!changed)
         return;

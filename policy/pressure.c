@@ -362,6 +362,53 @@ void pressure_resume(struct pressure_state *state, const struct pressure_rules *
         state->until_ns[held] = now_ns + rules->hold_ns[level];
 }
 
+/* ---- those above ------------------------------------------------------------------------------------- */
+
+static uint64_t *counter_of(struct pressure_signals *signals, unsigned i)
+{
+    uint64_t *counters[] = {&signals->psi_some_usec, &signals->psi_full_usec, &signals->limit_hits,
+                            &signals->refaults,      &signals->scanned,       &signals->reclaimed};
+    return i < ARRAY_LEN(counters) ? counters[i] : NULL;
+}
+
+/* What those below tell comes up to a tick late, and some of it together: never less than before, so that
+ * this makes no growth out of their rhythm. */
+static uint64_t own_of(uint64_t last, uint64_t all, uint64_t told)
+{
+    uint64_t own = all > told ? all - told : 0;
+    return own > last ? own : last;
+}
+
+void pressure_own(struct pressure_below *below, const struct pressure_state *state, uint64_t wait_ns,
+                  struct pressure_signals *now)
+{
+    struct pressure_signals last = state->last;
+    if (!below->used)
+        return;
+    for (unsigned i = 0; counter_of(now, i); i++)
+        *counter_of(now, i) =
+            own_of(*counter_of(&last, i), *counter_of(now, i), *counter_of(&below->told, i));
+    if (!state->primed || now->now_ns >= below->ripen_ns) {
+        below->kills_ripe = state->primed ? below->kills_seen : now->oom_kills;
+        below->kills_seen = now->oom_kills;
+        below->ripen_ns = now->now_ns + wait_ns;
+    }
+    now->oom_kills = own_of(last.oom_kills, below->kills_ripe, below->told.oom_kills);
+}
+
+void pressure_tell(struct pressure_below *above, const struct pressure_signals *last,
+                   const struct pressure_state *state, bool tighter)
+{
+    struct pressure_signals before = *last, now = state->last;
+    bool own_affair = tighter && now.now_ns < state->hit_until_ns;
+    above->used = true;
+    if (now.oom_kills > before.oom_kills)
+        above->told.oom_kills += now.oom_kills - before.oom_kills;
+    for (unsigned i = 0; own_affair && counter_of(&now, i); i++)
+        if (*counter_of(&now, i) > *counter_of(&before, i))
+            *counter_of(&above->told, i) += *counter_of(&now, i) - *counter_of(&before, i);
+}
+
 uint64_t pressure_look_again_ns(const struct pressure_state *state)
 {
     const uint64_t least = GROWTH_MEASURE_NS, most = NSEC_PER_SEC / 2;

@@ -67,6 +67,25 @@ bool pressure_step(struct pressure_state *state, const struct pressure_rules *ru
 void pressure_resume(struct pressure_state *state, const struct pressure_rules *rules, enum level level,
                      uint64_t now_ns);
 
+/*
+ * v2 counts all of this in a group and once more in each one above it. What a group loses at a tighter limit
+ * of its own is its own affair: those above are not blamed for it, and a kill is told where it happened, not
+ * again above. What nobody below has told of, because it was not followed or is gone already, stays with the
+ * group that counted it.
+ */
+struct pressure_below {
+    struct pressure_signals told; /* counters only: by those below, since they are followed */
+    uint64_t kills_seen, kills_ripe, ripen_ns;
+    bool used; /* somebody below is followed */
+};
+
+/* Takes off @now what those below have told. Kills are held back until they had @wait_ns to tell theirs. */
+void pressure_own(struct pressure_below *below, const struct pressure_state *state, uint64_t wait_ns,
+                  struct pressure_signals *now);
+/* Tells a group above what grew in the last step of the one below, whose state was @last before. */
+void pressure_tell(struct pressure_below *above, const struct pressure_signals *last,
+                   const struct pressure_state *state, bool tighter);
+
 /* How soon the caller should look again because the memory grows so fast that the next regular sample may be
    too late; 0: no need. Between 50 ms and 500 ms. */
 uint64_t pressure_look_again_ns(const struct pressure_state *state);
