@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "collectors/runtime_index.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -117,7 +118,10 @@ static int core_start(struct core *core)
         .root = "",
         .lxc = core->settings->lxc_dir,
         .docker = core->settings->docker_dir,
+        .index = runtime_index_new(),
     };
+    if (!core->identity_paths.index)
+        return -ENOMEM;
     int r = cgroup_host_open("", &core->host);
     if (r < 0) {
         log_error("core", "no cgroup hierarchy can be read: %s", strerror(-r));
@@ -153,6 +157,7 @@ static void core_stop(struct core *core)
     if (core->bus)
         core_flush(core);
     core->bus = bus_writer_close(core->bus);
+    core->identity_paths.index = runtime_index_free(core->identity_paths.index);
     cgroup_host_close(&core->host);
     buf_fini(&core->frames);
 }

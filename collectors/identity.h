@@ -8,9 +8,10 @@
 #include "model/group.h"
 
 struct identity_paths {
-    const char *root;   /* "" or a fixture directory */
-    const char *lxc;    /* settings.lxc_dir */
-    const char *docker; /* settings.docker_dir */
+    const char *root;            /* "" or a fixture directory */
+    const char *lxc;             /* settings.lxc_dir */
+    const char *docker;          /* settings.docker_dir */
+    struct runtime_index *index; /* of runc's and crun's containers; NULL: these are not known */
 };
 
 enum identity_result {
@@ -22,6 +23,7 @@ enum identity_result {
                            not a subject of its own */
 };
 
-/* Reads at most one small file. Never fails: what cannot be read is PENDING or GROUP. */
+/* Reads at most one small file, and those that the index has not read yet. Never fails: what cannot be read
+ * is PENDING or GROUP. */
 enum identity_result identity_find(const struct identity_paths *paths, const char *path,
                                    struct group_identity *ret);

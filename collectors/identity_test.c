@@ -1,4 +1,5 @@
 #include "collectors/identity.h"
+#include "collectors/runtime_index.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +9,7 @@
 
 #include <cmocka.h>
 
-static const struct identity_paths paths = {
+static struct identity_paths paths = {
     .root = MASU_SOURCE_DIR "/tests/fixtures/runtimes", .lxc = "/var/lib/lxc", .docker = "/var/lib/docker"};
 
 /* As in the fixtures. */
@@ -114,6 +115,7 @@ static const struct {
 static void each_path_has_its_runtime_name_and_id(void **state)
 {
     (void)state;
+    paths.index = runtime_index_new();
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct group_identity found;
         enum identity_result result = identity_find(&paths, rows[i].path, &found);
@@ -126,6 +128,7 @@ static void each_path_has_its_runtime_name_and_id(void **state)
         assert_string_equal(found.path, rows[i].path);
         assert_int_equal(found.kind, SUBJECT_GROUP);
     }
+    paths.index = runtime_index_free(paths.index);
 }
 
 int main(void)

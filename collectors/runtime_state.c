@@ -1,16 +1,16 @@
 /*
  * Where each runtime keeps what we read (looked at: moby daemon/container, containers/storage, containerd 1.6
- * and 1.7 runtime v2, cri-o server, runc 1.1 libcontainer state.json, crun libcrun/status):
+ * and 1.7 runtime v2, cri-o server):
  *
- *   docker      <docker>/containers/ID/config.v2.json                        "Name": "/web"
- *   podman      /var/lib/containers/storage/DRIVER-containers/containers.json  [{"id": …, "names": ["web"]},
- * …] containerd  /run/containerd/io.containerd.runtime.v2.task/NS/ID/config.json  "annotations" cri-o
- * /run/containers/storage/DRIVER-containers/ID/userdata/config.json  "annotations" runc
- * /run/runc/ID/state.json                                      "cgroup_paths": {"memory":
- * "/sys/fs/cgroup/memory/a"} crun        /run/crun/ID/status "cgroup-path": "/a"
+ *   docker      DOCKER/containers/ID/config.v2.json: "Name": "/web"
  *
- * runc and crun name a group as their caller likes, so the files of all containers are looked through. A file
- * that does not even contain the path's first component cannot be the one: only the others are parsed.
+ *   podman      /var/lib/containers/storage/DRIVER-containers/containers.json: [{"id": …, "names": […]}, …]
+ *
+ *   containerd  /run/containerd/io.containerd.runtime.v2.task/NAMESPACE/ID/config.json: "annotations"
+ *
+ *   cri-o       /run/containers/storage/DRIVER-containers/ID/userdata/config.json: "annotations"
+ *
+ * runc and crun name a group as their caller likes: runtime_index.c.
  */
 
 #include "collectors/runtime_state.h"
@@ -18,15 +18,15 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "collectors/json_scan.h"
+#include "collectors/runtime_index.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { STATE_FILE_MAX = 1 << 20, STATE_DIRS_MAX = 256 };
+enum { STATE_FILE_MAX = 1 << 20 };
 
 static const char *const storage_dirs[] = {"overlay-containers", "vfs-containers", "btrfs-containers",
                                            "zfs-containers"};
@@ -206,75 +206,6 @@ enum runtime_state_result runtime_state_lxc_name(const struct identity_paths *pa
     return RUNTIME_STATE_FOUND;
 }
 
-struct owner_look {
-    const char *path;
-    enum runtime_state_result result;
-};
-
-/* Compares the group that a state file names with the path asked for. True when that decides it. */
-static bool owner_compare(struct owner_look *look, const char *group)
-{
-    size_t len = strlen(group);
-    if (len < 2 || strncmp(look->path, group, len) != 0 || (look->path[len] && look->path[len] != '/'))
-        return false;
-    look->result = look->path[len] ? RUNTIME_STATE_ABOVE : RUNTIME_STATE_FOUND;
-    return true;
-}
-
-/* "cgroup_paths": {"memory": "/sys/fs/cgroup/memory/a/b"}; on v2 the one key is "". The mount's name need not
-   be the controller's ("cpu,cpuacct"), but it is one component. */
-static bool runc_value(void *context, const struct json_value *value)
-{
-    static const char mounts[] = "/sys/fs/cgroup";
-    if (value->depth != 2 || strcmp(value->keys[0], "cgroup_paths") != 0 || !str_starts(value->text, mounts))
-        return true;
-    const char *group = value->text + sizeof mounts - 1;
-    if (value->keys[1][0])
-        group = group[0] ? strchr(group + 1, '/') : NULL;
-    else if (str_starts(group, "/unified/"))
-        group += strlen("/unified");
-    return !group || !owner_compare(context, group);
-}
-
-static bool crun_value(void *context, const struct json_value *value)
-{
-    return !json_is(value, "cgroup-path") || !owner_compare(context, value->text);
-}
-
-static const struct {
-    const char *runtime, *dir, *file;
-    json_fn *fn;
-} owner_files[] = {
-    {"runc", "/run/runc", "state.json", runc_value},
-    {"crun", "/run/crun", "status", crun_value},
-};
-
-static enum runtime_state_result owner_in(const struct identity_paths *paths, size_t index, const char *path,
-                                          char *ret_id)
-{
-    char dir[PATH_MAX], file[PATH_MAX], first[GROUP_PATH_MAX];
-    struct owner_look look = {.path = path, .result = RUNTIME_STATE_NONE};
-    if (!str_format(dir, sizeof dir, "%s%s", paths->root, owner_files[index].dir) ||
-        !str_copy(first, sizeof first, path))
-        return RUNTIME_STATE_NONE;
-    first[1 + strcspn(first + 1, "/")] = '\0';
-    DIR *stream = opendir(dir);
-    if (!stream)
-        return RUNTIME_STATE_NONE;
-    const struct dirent *entry;
-    for (int n = 0; n < STATE_DIRS_MAX && look.result == RUNTIME_STATE_NONE && (entry = readdir(stream));
-         n++) {
-        if (entry->d_name[0] == '.' || strlen(entry->d_name) >= GROUP_ID_MAX ||
-            !str_format(file, sizeof file, "%s/%s/%s", dir, entry->d_name, owner_files[index].file))
-            continue;
-        scan_file(file, first, owner_files[index].fn, &look);
-        if (look.result == RUNTIME_STATE_FOUND)
-            str_copy(ret_id, GROUP_ID_MAX, entry->d_name);
-    }
-    closedir(stream);
-    return look.result;
-}
-
 /* containerd without CRI names the group /NAMESPACE/ID. */
 static enum runtime_state_result containerd_owner(const struct identity_paths *paths, const char *path,
                                                   char *ret_id)
@@ -301,11 +232,9 @@ enum runtime_state_result runtime_state_owner(const struct identity_paths *paths
 {
     if (path[0] != '/' || !path[1] || strlen(path) >= GROUP_PATH_MAX)
         return RUNTIME_STATE_NONE;
-    enum runtime_state_result result = containerd_owner(paths, path, ret_id);
     *ret_runtime = "containerd";
-    for (size_t i = 0; i < ARRAY_LEN(owner_files) && result == RUNTIME_STATE_NONE; i++) {
-        *ret_runtime = owner_files[i].runtime;
-        result = owner_in(paths, i, path, ret_id);
-    }
+    enum runtime_state_result result = containerd_owner(paths, path, ret_id);
+    if (result == RUNTIME_STATE_NONE && paths->index)
+        result = runtime_index_find(paths->index, paths->root, path, ret_runtime, ret_id);
     return result;
 }
