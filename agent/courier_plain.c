@@ -1,4 +1,5 @@
 #include "agent/courier_transport.h"
+#include "base/str.h"
 #include <errno.h>
 #include <event2/bufferevent.h>
 
@@ -21,4 +22,9 @@ struct bufferevent *transport_connect(struct transport *transport UNUSED, struct
                                       const char *host UNUSED)
 {
     return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+}
+
+void transport_why(struct transport *transport UNUSED, struct bufferevent *bev UNUSED, char *buf, size_t size)
+{
+    str_copy(buf, size, "no answer");
 }

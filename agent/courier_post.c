@@ -45,7 +45,8 @@ static void on_answer(struct evhttp_request *request, void *arg)
     int status = request ? evhttp_request_get_response_code(request) : 0;
 
     if (!status) {
-        finish(post, POST_FAILED, "no answer");
+        transport_why(post->transport, evhttp_connection_get_bufferevent(post->connection), why, sizeof why);
+        finish(post, POST_FAILED, why);
         return;
     }
     const char *line = evhttp_request_get_response_code_line(request);
