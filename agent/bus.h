@@ -34,6 +34,7 @@ struct bus_status {
         char mount[256];
         char controllers[160];
         uint32_t version;
+        uint32_t device; /* as plan rows name it */
     } hierarchies[FRAME_HIERARCHIES_MAX];
     char sampler[16]; /* "files" */
     char watch[16];   /* "fanotify", "inotify" */

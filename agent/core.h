@@ -260,6 +260,7 @@ void core_plan_all(struct core *core, enum plan_purpose purpose, uint64_t reques
 void core_plan_policy(struct core *core, struct policy *policy,
                       uint64_t request_id); /* PURPOSE_PLAN; takes *policy */
 void core_plan_subject(struct core *core, struct subject *subject);
+extern const char core_enforce_is_off[];                    /* why a request that writes is refused then */
 void core_run_fail(struct plan_run *run, const char *text); /* tells whoever waits, frees */
 struct plan_run *core_run_free(struct plan_run *run);
 enum request_kind core_run_request(const struct plan_run *run);

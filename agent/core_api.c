@@ -131,10 +131,14 @@ static void request_plan(struct core *core, const struct channel_message *messag
 static void request_apply(struct core *core, const struct channel_message *message)
 {
     struct policy policy = POLICY_NULL;
+    if (!core->settings->enforce) {
+        answer_text(core, message, REQUEST_APPLY, RESPONSE_FAILED, core_enforce_is_off);
+        return;
+    }
     if (!load_for_client(core, message, REQUEST_APPLY, &policy))
         return;
     core_policy_set(core, &policy);
-    core_event(core, EVENT_POLICY, NULL, "the policy was applied: %u quotas, %u groups",
+    core_event(core, EVENT_POLICY, NULL, "the policy was applied; quotas: %u, groups to make: %u",
                core->policy.quota_count, core->policy.group_count);
     core_plan_all(core, PURPOSE_APPLY, message->id);
 }

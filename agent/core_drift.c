@@ -144,13 +144,14 @@ static void tell_drift(struct core *core, struct subject *subject, const struct 
         [DRIFT_REPORT] = "left as it is",
     };
     char found[64], wanted[64];
+    const char *then =
+        core->settings->enforce ? follows[subject->quota->drift] : "left, since enforce is off";
     const struct knob_setting *period = knob_set_get(&subject->in_force, KNOB_CPU_PERIOD, 0);
     uint64_t period_usec = period ? period->value : 100000;
     core->drifts++;
     core_event(core, EVENT_DRIFT, subject, "%s set %s to %s, the quota says %s: %s", subject->foreign,
                knobs[row->knob].key, knob_format(row->knob, row->old_value, period_usec, found, sizeof found),
-               knob_format(row->knob, row->value, period_usec, wanted, sizeof wanted),
-               follows[subject->quota->drift]);
+               knob_format(row->knob, row->value, period_usec, wanted, sizeof wanted), then);
 }
 
 static void note_fight(struct core *core, struct subject *subject)

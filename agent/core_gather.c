@@ -50,16 +50,13 @@ static struct plan_group *add(struct gather *gather, const char *path, int paren
     return entry;
 }
 
-/* Whether @path is, or lies under or above, a group that the policy itself makes. */
+/* Whether @path is, or lies under, a group that the policy itself makes. */
 static bool policy_makes(const struct policy *policy, const char *path)
 {
-    size_t len = strlen(path);
     for (unsigned i = 0; i < policy->group_count; i++) {
         const char *made = policy->groups[i].path;
         size_t made_len = strlen(made);
         if (strncmp(made, path, made_len) == 0 && (path[made_len] == '/' || path[made_len] == '\0'))
-            return true;
-        if (strncmp(path, made, len) == 0 && made[len] == '/')
             return true;
     }
     return false;
@@ -145,9 +142,32 @@ static int find_entry(const struct gather *gather, const char *path)
     return -1;
 }
 
+static struct group_identity identity_to_be(const char *path)
+{
+    struct group_identity identity = {.kind = SUBJECT_GROUP, .runtime = "cgroup"};
+    str_copy(identity.path, sizeof identity.path, path);
+    str_copy(identity.name, sizeof identity.name, path);
+    return identity;
+}
+
+/* Left in for its refusals. */
+static int add_outside(struct gather *gather, const struct policy_group *wanted)
+{
+    struct plan_group *entry = add(gather, wanted->path, -1);
+    if (!entry)
+        return -ENOMEM;
+    struct group_identity identity = identity_to_be(wanted->path);
+    entry->quota = policy_find(gather->policy, &identity);
+    entry->missing = entry->outside = true;
+    entry->managed = entry->quota != NULL;
+    return 0;
+}
+
 /* The group and each missing parent, outermost first. */
 static int add_missing(struct gather *gather, const struct policy_group *wanted)
 {
+    if (!core_in_scope(gather->core, wanted->path))
+        return add_outside(gather, wanted);
     char path[GROUP_PATH_MAX];
     int parent = -1;
     for (const char *end = strchr(wanted->path + 1, '/');; end = strchr(end + 1, '/')) {
@@ -171,11 +191,10 @@ static int add_missing(struct gather *gather, const struct policy_group *wanted)
             break;
     }
     struct plan_group *entry = &gather->groups[parent];
+    entry->named = true;
     if (!entry->missing)
         return 0;
-    struct group_identity identity = {.kind = SUBJECT_GROUP, .runtime = "cgroup"};
-    str_copy(identity.path, sizeof identity.path, wanted->path);
-    str_copy(identity.name, sizeof identity.name, wanted->path);
+    struct group_identity identity = identity_to_be(wanted->path);
     entry->managed = core_manages(gather->core, gather->policy, &identity, &entry->quota);
     return 0;
 }

@@ -166,6 +166,7 @@ static void status_hierarchies(const struct cgroup_host *host, struct bus_status
             str_format(status->hierarchies[i].controllers, sizeof status->hierarchies[i].controllers,
                        "name=%s", h->name);
         status->hierarchies[i].version = (uint32_t)h->version;
+        status->hierarchies[i].device = h->device;
     }
 }
 

@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char core_enforce_is_off[] =
+    "'enforce: off' stands in masu.yaml: nothing is written; set it to 'on' and restart masud";
+
 static bool ready(const struct core *core, const struct plan_run *run)
 {
     bool own_policy = run->policy || run->purpose == PURPOSE_RELEASE;
@@ -284,8 +287,7 @@ static void run_decided(struct core *core, struct plan_run *run)
     if (run->plan.row_count == 0 || (!core->settings->enforce && !run->request_id))
         run_answer_empty(run);
     else if (!core->settings->enforce)
-        core_run_fail(
-            run, "'enforce: off' stands in masu.yaml: nothing is written; set it to 'on' and restart masud");
+        core_run_fail(run, core_enforce_is_off);
     else
         run_send(core, run);
 }

@@ -71,22 +71,32 @@ bool gateway_views_device(void *context, uint32_t device, char *name, size_t siz
     return true;
 }
 
+const char *gateway_views_mount(void *context, uint32_t hierarchy)
+{
+    const struct bus_status *status = &((struct gateway_views *)context)->status;
+
+    for (uint32_t i = 0; i < status->hierarchy_count && i < FRAME_HIERARCHIES_MAX; i++)
+        if (status->hierarchies[i].device == hierarchy)
+            return status->hierarchies[i].mount;
+    return NULL;
+}
+
 struct json_host gateway_json_host(struct gateway *gateway)
 {
-    struct json_host host = {.cpu_version = 2, .device = gateway_views_device};
-    struct bus_status status;
+    struct json_host host = {.cpu_version = 2, .device = gateway_views_device, .mount = gateway_views_mount};
+    struct bus_status *status = &gateway->views.status;
 
-    bus_status_read(gateway->bus, &status);
-    for (uint32_t i = 0; i < status.hierarchy_count && i < FRAME_HIERARCHIES_MAX; i++) {
-        char list[sizeof status.hierarchies[i].controllers + 2];
-        str_format(list, sizeof list, ",%s,", status.hierarchies[i].controllers);
+    bus_status_read(gateway->bus, status);
+    for (uint32_t i = 0; i < status->hierarchy_count && i < FRAME_HIERARCHIES_MAX; i++) {
+        char list[sizeof status->hierarchies[i].controllers + 2];
+        str_format(list, sizeof list, ",%s,", status->hierarchies[i].controllers);
         for (char *at = list; *at; at++)
             if (*at == ' ')
                 *at = ',';
-        if (status.hierarchies[i].version == 1 && strstr(list, ",cpu,"))
+        if (status->hierarchies[i].version == 1 && strstr(list, ",cpu,"))
             host.cpu_version = 1;
     }
-    host.device_context = &gateway->views;
+    host.device_context = host.mount_context = &gateway->views;
     return host;
 }
 

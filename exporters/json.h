@@ -19,6 +19,8 @@ struct json_host {
      */
     bool (*device)(void *context, uint32_t device, char *name, size_t size);
     void *device_context;
+    const char *(*mount)(void *context, uint32_t hierarchy); /* of a plan row; NULL: unknown. May be NULL. */
+    void *mount_context;
 };
 
 /* Which members of a container are wanted: "path", "sample.rates", "sample.metrics.cpu_usage"; none given:

@@ -77,7 +77,12 @@ static void together_text(const struct plan_row *row, char *buf, size_t size)
         str_format(buf, size, "%s %s → %s: memory+swap %s → %s", label, old, new, old_sum, new_sum);
 }
 
-static json_t *row_text(const struct plan *plan, const struct plan_row *row)
+static const char *mount_of(const struct json_host *host, const struct plan_row *row)
+{
+    return host->mount ? host->mount(host->mount_context, row->hierarchy) : NULL;
+}
+
+static json_t *row_text(const struct json_host *host, const struct plan *plan, const struct plan_row *row)
 {
     char text[TEXT_MAX] = "", old[VALUE_MAX], new[VALUE_MAX];
     const char *why = plan_text(plan, row->why_off);
@@ -92,7 +97,10 @@ static json_t *row_text(const struct plan *plan, const struct plan_row *row)
                        value_text(row, row->value, row->pair, new));
         break;
     case PLAN_MAKE_GROUP:
-        str_copy(text, sizeof text, "make the group");
+        if (mount_of(host, row))
+            str_format(text, sizeof text, "make the group in %s", mount_of(host, row));
+        else
+            str_copy(text, sizeof text, "make the group");
         break;
     case PLAN_ENABLE:
         str_format(text, sizeof text, "enable %.*s for children", (int)strcspn(why, ":"), why);
@@ -146,10 +154,12 @@ static json_t *row_object(const struct json_host *host, const struct plan *plan,
     error |=
         json_object_set_new(object, "device", file ? device_of(host, row->knob, row->device) : json_null());
     error |= json_object_set_new(object, "version", json_integer(row->version));
+    error |= json_object_set_new(object, "mount",
+                                 mount_of(host, row) ? json_text(mount_of(host, row)) : json_null());
     error |= json_object_set_new(object, "file", file && file->file ? json_string(file->file) : json_null());
     error |= json_object_set_new(object, "old", file ? stored(row->old_value) : json_null());
     error |= json_object_set_new(object, "new", file ? stored(row->value) : json_null());
-    error |= json_object_set_new(object, "text", row_text(plan, row));
+    error |= json_object_set_new(object, "text", row_text(host, plan, row));
     error |= json_object_set_new(object, "why", json_text(plan_text(plan, row->why_off)));
     error |= json_object_set_new(object, "step", json_boolean(row->flags & PLAN_ROW_STEP));
     error |= json_object_set_new(object, "restore", json_boolean(row->flags & PLAN_ROW_RESTORE));

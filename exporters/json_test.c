@@ -18,7 +18,12 @@ static bool name_device(void *context UNUSED, uint32_t device, char *name, size_
     return device == disk && str_copy(name, size, "/dev/vda");
 }
 
-static const struct json_host v1_host = {.cpu_version = 1, .device = name_device};
+static const char *name_mount(void *context UNUSED, uint32_t hierarchy)
+{
+    return hierarchy == 0 ? "/sys/fs/cgroup/memory" : NULL;
+}
+
+static const struct json_host v1_host = {.cpu_version = 1, .device = name_device, .mount = name_mount};
 static const struct json_host v2_host = {.cpu_version = 2, .device = name_device};
 
 /* A container that has been sampled twice, one second apart. */
@@ -227,9 +232,22 @@ static void a_plan_tells_each_write_in_words(void **state UNUSED)
     assert_json(
         row,
         "{\"kind\":\"write\",\"path\":\"/lxc/web\",\"knob\":\"memory.limit\",\"device\":null,\"version\":1,"
+        "\"mount\":\"/sys/fs/cgroup/memory\","
         "\"file\":\"memory.limit_in_bytes\",\"old\":null,\"new\":2147483648,\"text\":\"memory limit "
         "unlimited → 2GiB\","
         "\"why\":\"quota 'web' (shop.yaml:12)\",\"step\":false,\"restore\":false}");
+    json_decref(object);
+    plan_fini(&plan);
+}
+
+static void a_group_to_make_tells_where(void **state UNUSED)
+{
+    struct plan plan = PLAN_NULL;
+    const struct plan_row make = {.kind = PLAN_MAKE_GROUP, .version = 1};
+
+    assert_int_equal(plan_add(&plan, &make), 0);
+    json_t *object = json_plan(&v1_host, &plan, NULL);
+    assert_string_equal(text_of(object, 0), "make the group in /sys/fs/cgroup/memory");
     json_decref(object);
     plan_fini(&plan);
 }
@@ -334,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_pressure_event_tells_both_levels),
         cmocka_unit_test(an_event_of_the_agent_has_no_container),
         cmocka_unit_test(a_plan_tells_each_write_in_words),
+        cmocka_unit_test(a_group_to_make_tells_where),
         cmocka_unit_test(a_write_of_memory_and_swap_together_tells_both),
         cmocka_unit_test(what_is_merely_forgotten_is_no_write),
         cmocka_unit_test(outcomes_tell_what_the_kernel_holds_or_why_not),

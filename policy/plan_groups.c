@@ -3,9 +3,9 @@
  *
  * A group that masu makes is made in every hierarchy that limits or counts something, under the same path. On
  * v2 a group has a controller only when all its ancestors enabled it in cgroup.subtree_control. masu does
- * that only for groups that it makes, and only where it cannot harm: in the root, or in groups without
- * processes ("+memory" beside processes is EBUSY;
- * "+cpu" and "+pids" succeed and silently turn the group threaded). For all other groups the knob is refused.
+ * that only for groups that it makes, in its own groups above them and in the root, which is nobody's, and
+ * only where it cannot harm: in groups without processes ("+memory" beside processes is EBUSY; "+cpu" and
+ * "+pids" succeed and silently turn the group threaded). Everywhere else the knob is refused.
  */
 
 #include "base/str.h"
@@ -103,7 +103,7 @@ void plan_groups_prepare(struct plan_work *work)
     note_enabled(work);
     for (int i = 0; i < (int)work->input->group_count; i++) {
         const struct plan_group *group = group_at(work, i);
-        if (!ours(group) || work->input->release_all)
+        if (!ours(group) || group->outside || work->input->release_all)
             continue;
         for (unsigned h = 0; h < work->input->host->count; h++) {
             if (!(useful & (1U << h)))
@@ -132,11 +132,12 @@ static int enable_above(struct plan_work *work, int i, const char *controller, b
         struct plan_node *node = &work->nodes[parent];
         if ((node->enabled | node->enable) & bit)
             return NONE;
-        if (group_at(work, parent)->populated && !is_root(group_at(work, parent)))
+        const struct plan_group *above = group_at(work, parent);
+        if (!is_root(above) && (above->populated || !ours(above)))
             return parent;
         if (mark)
             node->enable |= bit;
-        if (is_root(group_at(work, parent)) || has_controller(group_at(work, parent), controller))
+        if (is_root(above) || has_controller(above, controller))
             return NONE;
     }
 }
@@ -156,9 +157,13 @@ static const char *lack_controller(struct plan_work *work, int i, const char *co
     }
     int obstacle = enable_above(work, i, controller, false);
     if (obstacle != NONE) {
-        (void)str_format(buf, size,
-                         "%s has no %s controller: %s has processes, so it cannot enable it for its children",
-                         group->path, controller, group_at(work, obstacle)->path);
+        const struct plan_group *above = group_at(work, obstacle);
+        const char *why =
+            above->populated
+                ? "has processes, so it cannot enable it for its children"
+                : "is not masu's: enable it in its cgroup.subtree_control, or name it under 'groups'";
+        (void)str_format(buf, size, "%s has no %s controller: %s %s", group->path, controller, above->path,
+                         why);
         return buf;
     }
     (void)enable_above(work, i, controller, true);
@@ -172,6 +177,12 @@ const char *plan_groups_lack(struct plan_work *work, unsigned i, const struct pl
     const struct hierarchy *hierarchy = &work->input->host->hierarchies[setting->hierarchy];
     const struct knob_file *file = knob_file(setting->knob, setting->version);
     bool makes = work->nodes[i].make & (1U << setting->hierarchy);
+    if (group->outside) {
+        (void)str_format(buf, size,
+                         "%s lies outside the 'scope' that masu.yaml gives: it is neither made nor limited",
+                         group->path);
+        return buf;
+    }
     if (!group->ids[setting->hierarchy] && !makes) {
         (void)str_format(buf, size, "%s is not in the hierarchy of the %s controller (%s)", group->path,
                          file->controller, hierarchy->mount);
@@ -189,17 +200,16 @@ static void emit_make(struct plan_work *work, unsigned i)
 {
     const struct plan_group *group = group_at(work, (int)i);
     const struct plan_quota *quota = group->quota ? plan_quota_get(work, group->quota) : NULL;
+    const char *without = group->named ? "the policy makes it" : "the policy makes groups below it";
     for (unsigned h = 0; h < work->input->host->count; h++)
         if (work->nodes[i].make & (1U << h))
-            plan_work_row(
-                work,
-                (struct plan_row){
-                    .kind = PLAN_MAKE_GROUP,
-                    .version = (uint16_t)work->input->host->hierarchies[h].version,
-                    .hierarchy = work->input->host->hierarchies[h].device,
-                    .path_off = plan_work_path(work, i),
-                    .why_off = quota ? quota->why : plan_work_text(work, "the policy makes groups below it"),
-                });
+            plan_work_row(work, (struct plan_row){
+                                    .kind = PLAN_MAKE_GROUP,
+                                    .version = (uint16_t)work->input->host->hierarchies[h].version,
+                                    .hierarchy = work->input->host->hierarchies[h].device,
+                                    .path_off = plan_work_path(work, i),
+                                    .why_off = quota ? quota->why : plan_work_text(work, "%s", without),
+                                });
 }
 
 /* @i NONE: the root, which is not in the array. */

@@ -18,10 +18,13 @@ struct plan_group {
     const char *path; /* borrowed */
     int parent; /* index in the array, -1: none of the array (the hierarchy's root counts as unlimited) */
     uint64_t ids[HIERARCHIES_MAX];
-    bool managed;            /* a quota holds here; others are there as context (ancestors, descendants) */
-    bool missing;            /* to be made (policy_group): ids are 0 */
-    bool populated;          /* has processes directly in it */
-    bool masu_made;          /* subtree_control below its parents may be changed */
+    bool managed;   /* a quota holds here; others are there as context (ancestors, descendants) */
+    bool named;     /* the policy makes this very group */
+    bool missing;   /* to be made (policy_group): ids are 0 */
+    bool populated; /* has processes directly in it */
+    bool masu_made; /* masu makes it, or it lies in a group that masu makes: its subtree_control may be
+                       changed */
+    bool outside;   /* of masu.yaml's scope: neither made nor limited, each of its keys is refused */
     const char *controllers; /* v2: its cgroup.controllers, borrowed; NULL: told by the knobs in @have (which
                                 cannot tell whether io is there) */
     const struct quota *quota;   /* NULL when not managed */

@@ -143,6 +143,7 @@ static void controllers_are_enabled_above_groups_that_masu_makes(void **state)
     struct plan_group *batch = add_group(&s, "/batch", 0);
     root->have.count = batch->have.count = 0;
     root->populated = true;
+    batch->masu_made = true;
     batch->controllers = "memory";
     s.groups[s.count++] = (struct plan_group){.path = "/batch/night",
                                               .parent = 1,
@@ -158,6 +159,12 @@ static void controllers_are_enabled_above_groups_that_masu_makes(void **state)
                                            "make /batch/night in 40\n"
                                            "/batch/night memory.limit -1 -> 67108864\n"
                                            "/batch/night cpu.weight 100 -> 50\n");
+    batch->masu_made = false; /* somebody else's */
+    assert_string_equal(planned(&s, text), "make /batch/night in 40\n");
+    assert_string_equal(refusal(&s),
+                        "/batch/night has no cpu controller: /batch is not masu's: enable it in its "
+                        "cgroup.subtree_control, or name it under 'groups'");
+    batch->masu_made = true;
     batch->populated = true; /* "+cpu" would silently turn it threaded */
     assert_string_equal(planned(&s, text), "make /batch/night in 40\n");
     assert_string_equal(

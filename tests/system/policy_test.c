@@ -177,6 +177,24 @@ static void group_that_the_policy_names_is_made_and_given_back(void **state)
     remove_group(d, path);
 }
 
+static const char outside[] = "quotas:\n"
+                              "  small: { pids: 50 }\n"
+                              "groups:\n"
+                              "  %s-outside/deep: { quota: small }\n";
+
+static void group_outside_the_scope_is_refused_and_not_made(void **state)
+{
+    struct daemon *d = *state;
+    char path[GROUP_PATH_MAX], text[64], *output;
+    daemon_set_policy(d, outside);
+    assert_int_equal(masu(d, &output, "apply", NULL), 0);
+    assert_non_null(strstr(output, "outside the 'scope'"));
+    free(output);
+    str_format(path, sizeof path, "%s-outside", d->root);
+    assert_string_equal(group_file(d, path, "pids.current", text, sizeof text), "");
+    apply(d, "quotas: {}\n");
+}
+
 /* ---- memory that cannot be taken back ---- */
 
 static const char roomy[] = "quotas:\n"
@@ -375,6 +393,12 @@ static void group_that_masu_runs_in_is_left_alone_unless_it_is_named(void **stat
     remove_group(d, other);
 }
 
+static bool tells_of_drift(void *argument)
+{
+    struct held *h = argument;
+    return has_event(h->d, h->path, "drift");
+}
+
 static void enforce_off_plans_and_writes_nothing(void **state)
 {
     (void)state;
@@ -392,6 +416,16 @@ static void enforce_off_plans_and_writes_nothing(void **state)
     assert_non_null(strstr(output, "enforce: off"));
     free(output);
     assert_int_equal(cpu_quota(&d, path), -1);
+
+    /* What somebody else writes is told, and never said to be put back. */
+    group_write(&d, path, version_of(&d, "cpu") == 2 ? "cpu.max" : "cpu.cfs_quota_us", "70000");
+    assert_true(wait_until(tells_of_drift, &outer, 30));
+    assert_int_equal(masu(&d, &output, "events", "--type", "drift,policy", NULL), 0);
+    assert_non_null(strstr(output, "enforce is off"));
+    assert_null(strstr(output, "put back"));
+    assert_null(strstr(output, "was applied"));
+    free(output);
+    assert_int_equal(cpu_quota(&d, path), 70000);
     daemon_fini(&d);
 }
 
@@ -415,6 +449,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quotas_of_parent_and_child_hold_side_by_side),
         cmocka_unit_test(group_that_the_policy_names_is_made_and_given_back),
+        cmocka_unit_test(group_outside_the_scope_is_refused_and_not_made),
         cmocka_unit_test(shrink_below_usage_goes_as_far_as_it_can_and_kills_nobody),
         cmocka_unit_test(broken_policy_at_a_restart_lets_no_limit_lapse),
         cmocka_unit_test(group_that_masu_runs_in_is_left_alone_unless_it_is_named),
