@@ -177,6 +177,7 @@ struct core {
     uint64_t reload_next_ns; /* a reload before it waits */
     bool released; /* masu release --all: nothing is managed until the policy is applied or loaded again */
     char policy_error[512];
+    uint32_t quotas_before;         /* of a core that died, until a policy is loaded */
     uint64_t policy_loaded_wall_ns; /* 0: none could be read yet, nothing is written */
     struct list runs;
     struct loop_job gather_job;  /* reads for the first run that still gathers */

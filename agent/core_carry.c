@@ -67,6 +67,7 @@ void core_carry_read(struct core *core)
     }
     const struct bus_status *status = bus_status_peek(core->bus);
     core->released = status && status->released;
+    core->quotas_before = status ? status->quotas : 0;
 }
 
 static bool same_life(const struct carried *old, const struct group *group)

@@ -99,6 +99,7 @@ void core_policy_set(struct core *core, struct policy *policy)
     *policy = POLICY_NULL;
     core->released = false;
     core->policy_error[0] = '\0';
+    core->quotas_before = 0;
     core->policy_loaded_wall_ns = clock_wall_ns();
     struct subject *subject;
     LIST_FOR_EACH(subject, &core->subjects, struct subject, all)
@@ -122,7 +123,19 @@ int core_policy_read(const struct core *core, struct policy *ret, struct diags *
     for (unsigned i = 0; i < list->count; i++)
         paths[i] = list->items[i];
     const struct policy *now = core->released ? &POLICY_NULL : &core->policy;
-    return policy_reload(now, paths, list->count, ret, diags);
+    int r = policy_reload(now, paths, list->count, ret, diags);
+    if (r != 0 || ret->file_count > 0 || !core->quotas_before || core->released)
+        return r;
+    /* The core before this one had quotas: that all files are gone is the same slip of the hand. */
+    policy_fini(ret);
+    *ret = POLICY_NULL;
+    struct diag none;
+    diag_set(
+        &none, NULL, 0, 0, NULL,
+        "no policy file is there any more, and core had quotas before it started anew; to give every limit "
+        "back, run 'masu release --all'");
+    diags_add(diags, &none);
+    return -EINVAL;
 }
 
 void core_policy_load(struct core *core)

@@ -357,6 +357,12 @@ static void directory_that_is_emptied_lets_no_limit_lapse(void **state)
     assert_true(wait_until(was_rejected, &d, 10));
     assert_int_equal(cpu_quota(&d, path), 50000);
 
+    restart_core(&d);
+    assert_int_equal(masu(&d, &output, "apply", NULL), 1);
+    assert_non_null(strstr(output, "no policy file is there any more"));
+    free(output);
+    assert_int_equal(cpu_quota(&d, path), 50000);
+
     expect(&d, 0, "release", "--all");
     assert_true(wait_until(is_held, &given_back, 10));
     expect(&d, 0, "apply", NULL);
