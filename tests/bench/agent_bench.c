@@ -1,9 +1,10 @@
 /*
  * The whole agent at 500 groups and one second: CPU and memory of all its processes, and how long a new group
- * waits for its quota while the others are sampled. Measured twice: the processes of all groups asleep, and
- * each of them running a moment twice a second. The first figures of each process are left out: maps and
- * caches. So are the archive's files, which a container gets after three minutes: rrd_bench tells what they
- * cost. Usage: agent_bench [GROUPS [WARM_S [MEASURE_S [BIRTHS]]]]; root. Each group holds one process.
+ * waits for its quota while the others are sampled. It is measured when they are older than a minute: who
+ * lives in a younger one is asked more often. Measured twice: the processes of all groups asleep, and each of
+ * them running a moment twice a second. The first figures of each process are left out: maps and caches. So
+ * are the archive's files, which a container gets after three minutes: rrd_bench tells what they cost. Usage:
+ * agent_bench [GROUPS [WARM_S [MEASURE_S [BIRTHS]]]]; root. Each group holds one process.
  */
 
 #include "base/clock.h"
@@ -27,7 +28,7 @@
 
 #include <cmocka.h>
 
-enum { GROUPS_DEFAULT = 500, WARM_S_DEFAULT = 20, MEASURE_S_DEFAULT = 30, BIRTHS_DEFAULT = 200, RAW_S = 10 };
+enum { GROUPS_DEFAULT = 500, WARM_S_DEFAULT = 75, MEASURE_S_DEFAULT = 30, BIRTHS_DEFAULT = 200, RAW_S = 10 };
 
 struct bench {
     struct daemon daemon;
