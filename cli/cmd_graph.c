@@ -49,16 +49,31 @@ static bool is_interface(const char *name)
     return found;
 }
 
+/* Whether the archive has points of @path, or nobody can tell now: the question itself then says why. */
+static bool is_archived(const char *path, const char *metric)
+{
+    struct buf address = BUF_NULL;
+    char why[256];
+
+    buf_puts(&address, "/api/v1/containers/");
+    client_put_part(&address, path);
+    buf_printf(&address, "/history?metric=%s&last=1m", metric);
+    json_t *history = buf_error(&address) ? NULL : client_try(address.data, why, sizeof why);
+    bool archived = !history || json_array_size(json_object_get(history, "points")) > 0;
+    json_decref(history);
+    buf_fini(&address);
+    return archived;
+}
+
 /* A network interface is graphed by its name. What is gone has history too: "lxc:web" is a key of the
- * archive.
+ * archive, and so is the path of what no runtime named.
  */
-static bool find_subject(const char *given, char *path, size_t size)
+static bool find_subject(const char *given, const char *metric, char *path, size_t size)
 {
     bool plain = given[0] != '/';
+    bool known = plain ? strchr(given, ':') || is_interface(given) : is_archived(given, metric);
 
-    if (plain && (strchr(given, ':') || is_interface(given)))
-        return str_copy(path, size, given);
-    return container_resolve(given, path, size);
+    return known ? str_copy(path, size, given) : container_resolve(given, path, size);
 }
 
 static void put_span(struct buf *address, const struct args *args)
@@ -135,7 +150,7 @@ static int run(const struct args *args)
                 "masu graph: --output takes a file that ends in .png or .svg, or - for standard output\n");
         return EXIT_WRONG_USAGE;
     }
-    if (!find_subject(args->words[0], path, sizeof path))
+    if (!find_subject(args->words[0], args->words[1], path, sizeof path))
         return EXIT_FAILED;
     return args->json ? print_history(args, path) : save_graph(args, path, file ? file : "-");
 }

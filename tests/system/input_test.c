@@ -189,6 +189,54 @@ static void groups_that_vanish_at_any_moment_are_no_trouble(void **state)
     remove_group(d, path);
 }
 
+struct drawn {
+    struct daemon *d;
+    char path[GROUP_PATH_MAX], file[200];
+};
+
+static bool graph_comes(void *argument)
+{
+    struct drawn *drawn = argument;
+    char *output;
+    unlink(drawn->file);
+    int code =
+        masu(drawn->d, &output, "graph", drawn->path, "pids", "--last", "10m", "-o", drawn->file, NULL);
+    free(output);
+    return code == 0 && access(drawn->file, R_OK) == 0;
+}
+
+static bool is_no_more(void *argument)
+{
+    struct drawn *drawn = argument;
+    json_t *c = container(drawn->d, drawn->path);
+    json_decref(c);
+    return c == NULL;
+}
+
+static void what_is_gone_is_drawn_by_its_path_and_a_typing_error_is_told(void **state)
+{
+    struct drawn drawn = {.d = *state};
+    char alive[GROUP_PATH_MAX], wrong[GROUP_PATH_MAX + 1], hint[GROUP_PATH_MAX + 32], *output;
+    str_format(drawn.file, sizeof drawn.file, "%s/gone.png", drawn.d->dir);
+    make_group(drawn.d, "alive", alive);
+    make_group(drawn.d, "gone", drawn.path);
+    assert_true(wait_until(graph_comes, &drawn, 60));
+    remove_group(drawn.d, drawn.path);
+    assert_true(wait_until(is_no_more, &drawn, 20));
+    assert_true(graph_comes(&drawn));
+    int code;
+    json_t *history = masu_json(drawn.d, &code, "graph", drawn.path, "pids", NULL);
+    assert_int_equal(code, 0);
+    assert_true(json_array_size(json_object_get(history, "points")) > 0);
+    json_decref(history);
+    str_format(wrong, sizeof wrong, "%sx", alive);
+    str_format(hint, sizeof hint, "did you mean '%s'?", alive);
+    assert_int_equal(masu(drawn.d, &output, "graph", wrong, "pids", "-o", drawn.file, NULL), 1);
+    assert_non_null(strstr(output, hint));
+    free(output);
+    remove_group(drawn.d, alive);
+}
+
 static void wrong_usage_and_missing_daemon_have_their_exit_codes(void **state)
 {
     struct daemon *d = *state, away = *d;
@@ -253,6 +301,7 @@ int main(void)
         cmocka_unit_test(what_this_kernel_lacks_is_refused_with_its_reason),
         cmocka_unit_test(broken_policy_at_reload_stays_out),
         cmocka_unit_test(groups_that_vanish_at_any_moment_are_no_trouble),
+        cmocka_unit_test(what_is_gone_is_drawn_by_its_path_and_a_typing_error_is_told),
         cmocka_unit_test(wrong_usage_and_missing_daemon_have_their_exit_codes),
         cmocka_unit_test(only_root_changes_limits),
     };
