@@ -35,23 +35,28 @@ static void on_deadline(void *owner)
     (void)kill(-exec->pid, SIGKILL);
 }
 
-static const char *safe_level(unsigned level)
+/* Only a change of pressure has levels; of another event none would be wrong, so the variable is unset. */
+static const char *level_of(const struct event *event, unsigned level)
 {
+    if (event->type != EVENT_PRESSURE)
+        return NULL;
     return level < LEVEL_N ? level_name((enum level)level) : "?";
 }
 
 static void set_environment(const struct event *event)
 {
     char seconds[32], sequence[32];
-    (void)snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)(event->wall_ns / NSEC_PER_SEC));
+    (void)snprintf(seconds, sizeof seconds, "%llu.%06llu",
+                   (unsigned long long)(event->wall_ns / NSEC_PER_SEC),
+                   (unsigned long long)(event->wall_ns % NSEC_PER_SEC / NSEC_PER_USEC));
     (void)snprintf(sequence, sizeof sequence, "%llu", (unsigned long long)event->sequence);
     const struct {
         const char *name, *value;
     } variables[] = {
         {"MASU_EVENT", event_kinds[event->type].name},
         {"MASU_SEVERITY", event_severity_name(event_severity(event))},
-        {"MASU_LEVEL", safe_level(event->level)},
-        {"MASU_LEVEL_BEFORE", safe_level(event->level_before)},
+        {"MASU_LEVEL", level_of(event, event->level)},
+        {"MASU_LEVEL_BEFORE", level_of(event, event->level_before)},
         {"MASU_CONTAINER", event->name},
         {"MASU_PATH", event->path},
         {"MASU_RUNTIME", event->runtime},
@@ -60,7 +65,10 @@ static void set_environment(const struct event *event)
         {"MASU_SEQUENCE", sequence},
     };
     for (unsigned i = 0; i < ARRAY_LEN(variables); i++)
-        (void)setenv(variables[i].name, variables[i].value, 1);
+        if (variables[i].value)
+            (void)setenv(variables[i].name, variables[i].value, 1);
+        else
+            (void)unsetenv(variables[i].name);
 }
 
 static _Noreturn void become(const char *path, const struct event *event)

@@ -14,7 +14,8 @@ struct execs; /* opaque */
 struct execs *execs_new(struct loop *loop, const char *path);
 struct execs *execs_free(struct execs *execs);
 /* Runs it with MASU_EVENT, MASU_SEVERITY, MASU_LEVEL, MASU_LEVEL_BEFORE, MASU_CONTAINER, MASU_PATH,
-   MASU_RUNTIME, MASU_TEXT, MASU_TIME and MASU_SEQUENCE; dropped, and logged, when too many wait. */
+   MASU_RUNTIME, MASU_TEXT, MASU_TIME and MASU_SEQUENCE, the levels only when the event is about pressure;
+   dropped, and logged, when too many wait. */
 void execs_run(struct execs *execs, const struct event *event);
 /* True when @pid was one of them. */
 bool execs_ended(struct execs *execs, pid_t pid, int status);

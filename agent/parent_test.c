@@ -119,8 +119,8 @@ static void write_exec(struct stage *stage)
     FILE *file = fopen(stage->settings.exec, "we");
     assert_non_null(file);
     (void)fprintf(file,
-                  "#!/bin/sh\necho \"exec $MASU_EVENT $MASU_LEVEL $MASU_CONTAINER $MASU_PATH $MASU_TEXT\" >> "
-                  "%s/story\n",
+                  "#!/bin/sh\necho \"exec $MASU_EVENT ${MASU_LEVEL-unset} ${MASU_LEVEL_BEFORE-unset} "
+                  "$MASU_CONTAINER $MASU_PATH $MASU_TIME $MASU_TEXT\" >> %s/story\n",
                   stage->settings.run_dir);
     (void)fclose(file);
     assert_int_equal(chmod(stage->settings.exec, 0755), 0);
@@ -165,7 +165,10 @@ static void wait_ready(const struct stage *stage)
     wait_story(stage, "enforcer answered\n", 1);
     wait_story(stage, "gateway says hello\n", 1);
     wait_story(stage, "gateway says the reader answered\n", 1);
-    wait_story(stage, "exec pressure critical web /lxc/web some 40 %; $(touch /tmp/never)\n", 1);
+    wait_story(stage,
+               "exec pressure critical none web /lxc/web 1700000000.012345 some 40 %; $(touch /tmp/never)\n",
+               1);
+    wait_story(stage, "exec oom_kill unset unset web /lxc/web 1700000000.012345 ", 1);
 }
 
 static void test_the_roles_start_and_find_their_peers(void **state)
@@ -190,7 +193,7 @@ static void test_a_killed_role_comes_back_and_its_peers_are_connected_anew(void 
         {"gateway", {{"gateway says hello\n", 3}, {"gateway says the reader answered\n", 2}}},
         {"archiver",
          {{"gateway says the reader answered\n", 3}, {"gateway says archiver's restarts are 1\n", 1}}},
-        {"courier", {{"exec pressure critical web", 2}}},
+        {"courier", {{"exec pressure critical none web", 2}}},
     };
     wait_ready(stage);
     for (unsigned i = 0; i < ARRAY_LEN(acts); i++) {

@@ -243,13 +243,17 @@ static int tiny_reader(struct role_context *context)
 
 static int tiny_courier(struct role_context *context)
 {
-    struct message_exec exec = {.event = {.type = EVENT_PRESSURE, .level = LEVEL_CRITICAL}};
+    struct message_exec exec = {
+        .event = {.type = EVENT_PRESSURE, .level = LEVEL_CRITICAL, .wall_ns = UINT64_C(1700000000012345678)}};
     tiny = context;
     (void)str_copy(exec.event.path, sizeof exec.event.path, "/lxc/web");
     (void)str_copy(exec.event.name, sizeof exec.event.name, "web");
     (void)str_copy(exec.event.text, sizeof exec.event.text, "some 40 %; $(touch /tmp/never)");
     int r = role_send(context, ROLE_PARENT,
                       &(struct link_letter){.type = MESSAGE_RUN_EXEC, .body = &exec, .len = sizeof exec});
+    exec.event.type = EVENT_OOM_KILL;
+    r |= role_send(context, ROLE_PARENT,
+                   &(struct link_letter){.type = MESSAGE_RUN_EXEC, .body = &exec, .len = sizeof exec});
     (void)r;
     return loop_run(context->loop);
 }

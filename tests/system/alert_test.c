@@ -99,7 +99,7 @@ static bool was_posted(void *argument)
 static bool was_run(void *argument)
 {
     const struct receiver *r = argument;
-    return file_has(r->ran, "oom_kill", "/box");
+    return file_has(r->ran, "oom_kill unset", "/box");
 }
 
 static bool is_listed(void *argument)
@@ -134,7 +134,8 @@ static int start(void **state)
     str_format(r.bodies, sizeof r.bodies, "/tmp/masu-test-alert-%d.posts", (int)getpid());
     str_format(r.ran, sizeof r.ran, "/tmp/masu-test-alert-%d.ran", (int)getpid());
     str_format(r.script, sizeof r.script, "/tmp/masu-test-alert-%d.sh", (int)getpid());
-    str_format(script, sizeof script, "#!/bin/sh\necho \"$MASU_EVENT $MASU_LEVEL $MASU_PATH\" >>%s\n", r.ran);
+    str_format(script, sizeof script, "#!/bin/sh\necho \"$MASU_EVENT ${MASU_LEVEL-unset} $MASU_PATH\" >>%s\n",
+               r.ran);
     assert_int_equal(fs_replace_at(AT_FDCWD, r.script, script, strlen(script), 0755), 0);
     listen_for_posts(&r);
     str_format(settings, sizeof settings, "webhook: http://127.0.0.1:%d/hook\nexec: %s\n", r.port, r.script);
