@@ -1,9 +1,11 @@
 #include "policy/check.h"
 
+#include "base/str.h"
 #include "model/setting.h"
 #include "policy/doc.h"
 #include "policy/policy.h"
 #include "policy/settings.h"
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +37,23 @@ static bool is_settings(const char *path)
     return found && !policy;
 }
 
+static int is_policy_name(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.' && str_ends(entry->d_name, ".yaml");
+}
+
+/* masud takes a directory without a policy for one that has nothing to say yet; who checks it meant another
+ * one. What cannot be read is left to the loader. */
+static bool is_bare_directory(const char *path)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, is_policy_name, NULL);
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    free(entries);
+    return count == 0;
+}
+
 int check_files(const char *const *paths, unsigned count, struct diags *diags)
 {
     const char **policies = calloc(count + 1, sizeof *policies);
@@ -47,10 +66,14 @@ int check_files(const char *const *paths, unsigned count, struct diags *diags)
         return -ENOMEM;
     }
     for (unsigned i = 0; i < count; i++) {
-        if (!is_settings(paths[i]))
-            policies[policy_count++] = paths[i];
-        else if (settings_load(paths[i], &settings, diags) < 0)
+        if (is_bare_directory(paths[i])) {
+            doc_error_at(&(struct doc){.file = paths[i]}, diags, 0, 0, "no policy file (*.yaml) is in it");
             result = -EINVAL;
+        } else if (!is_settings(paths[i])) {
+            policies[policy_count++] = paths[i];
+        } else if (settings_load(paths[i], &settings, diags) < 0) {
+            result = -EINVAL;
+        }
     }
     int r = policy_load(policies, policy_count, &policy, diags);
     policy_fini(&policy);

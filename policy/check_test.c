@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -89,12 +90,29 @@ static void what_is_neither_is_judged_as_a_policy(void **unused)
     assert_string_equal(first, "nowhere.yaml: cannot be read: No such file or directory");
 }
 
+static void a_directory_without_a_policy_is_told(void **unused)
+{
+    (void)unused;
+    static const char *const bare[] = {"bare"};
+    char first[1024];
+    assert_int_equal(mkdir("bare", 0755), 0);
+    write_file("bare/notes.txt", "quotas: {}\n");
+    assert_int_equal(check(1, bare, first, sizeof first), 1);
+    assert_string_equal(first, "bare: no policy file (*.yaml) is in it");
+    write_file("bare/a.yaml", "quotas: {}\n");
+    assert_int_equal(check(1, bare, first, sizeof first), 0);
+    unlink("bare/a.yaml");
+    unlink("bare/notes.txt");
+    rmdir("bare");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(policies_are_checked_together),
         cmocka_unit_test(settings_are_known_by_their_keys),
         cmocka_unit_test(what_is_neither_is_judged_as_a_policy),
+        cmocka_unit_test(a_directory_without_a_policy_is_told),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }
