@@ -166,7 +166,9 @@ static void put_warnings(struct buf *out, const json_t *status)
     size_t i;
 
     if (*show_text(status, "policy.error"))
-        warn(out, "the policy on disk was rejected, the last good one holds: %s",
+        warn(out, "the policy on disk was rejected, %s: %s",
+             show_number(status, "policy.loaded", 0) > 0 ? "the last good one holds"
+                                                         : "limits stay as they are until one can be read",
              show_text(status, "policy.error"));
     if (json_is_true(show_member(status, "policy.released")))
         warn(out, "everything was released: no quota holds until 'masu apply'");

@@ -139,6 +139,15 @@ static bool is_content(void *argument)
     return content;
 }
 
+static void assert_status_says(struct daemon *d, const char *words)
+{
+    char *output;
+    assert_int_equal(masu(d, &output, "status", NULL), 0);
+    if (!strstr(output, words))
+        fail_msg("no '%s' in:\n%s", words, output);
+    free(output);
+}
+
 static void broken_policy_at_reload_stays_out(void **state)
 {
     struct daemon *d = *state;
@@ -150,10 +159,31 @@ static void broken_policy_at_reload_stays_out(void **state)
     kill(d->pid, SIGHUP);
     assert_true(wait_until(complains, d, 30));
     assert_int_equal(quota_usec(d, path), 20000);
+    assert_status_says(d, "was rejected, the last good one holds: ");
     remove_group(d, path);
 
     make_group(d, "web-after", path); /* the old policy holds for new groups too */
     assert_true(wait_until(holds, &held, 30));
+    daemon_set_policy(d, policy);
+    kill(d->pid, SIGHUP);
+    assert_true(wait_until(is_content, d, 30));
+    remove_group(d, path);
+}
+
+static void broken_policy_at_the_start_leaves_limits_as_they_are(void **state)
+{
+    struct daemon *d = *state;
+    char path[GROUP_PATH_MAX];
+    make_group(d, "web-start", path);
+    struct held held = {d, path};
+    assert_true(wait_until(holds, &held, 30));
+    daemon_stop(d);
+    daemon_set_policy(d, "quotas: [ this is no policy\n");
+    daemon_start(d);
+    assert_true(wait_until(complains, d, 30));
+    assert_int_equal(quota_usec(d, path), 20000);
+    assert_status_says(d, "none loaded");
+    assert_status_says(d, "was rejected, limits stay as they are until one can be read: ");
     daemon_set_policy(d, policy);
     kill(d->pid, SIGHUP);
     assert_true(wait_until(is_content, d, 30));
@@ -300,6 +330,7 @@ int main(void)
         cmocka_unit_test(ten_megabytes_and_alias_bombs_are_refused_at_once),
         cmocka_unit_test(what_this_kernel_lacks_is_refused_with_its_reason),
         cmocka_unit_test(broken_policy_at_reload_stays_out),
+        cmocka_unit_test(broken_policy_at_the_start_leaves_limits_as_they_are),
         cmocka_unit_test(groups_that_vanish_at_any_moment_are_no_trouble),
         cmocka_unit_test(what_is_gone_is_drawn_by_its_path_and_a_typing_error_is_told),
         cmocka_unit_test(wrong_usage_and_missing_daemon_have_their_exit_codes),
