@@ -109,6 +109,8 @@ static void explain(struct core *core, const struct channel_message *message, co
     for (unsigned i = 0; i < core->policy.quota_count; i++) {
         const struct quota *quota = &core->policy.quotas[i];
         bool fits = policy_explain(quota, &subject->identity, why, sizeof why);
+        if (subject->created && quota == subject->quota)
+            str_copy(why, sizeof why, "the policy makes this group with it");
         const char *mark = quota == subject->quota ? "*" : fits ? "-" : " ";
         buf_printf(&text, "%s %s (%s:%u): %s\n", mark, quota->name, quota->file, quota->line, why);
     }

@@ -178,9 +178,11 @@ const char *plan_groups_lack(struct plan_work *work, unsigned i, const struct pl
     const struct knob_file *file = knob_file(setting->knob, setting->version);
     bool makes = work->nodes[i].make & (1U << setting->hierarchy);
     if (group->outside) {
-        (void)str_format(buf, size,
-                         "%s lies outside the 'scope' that masu.yaml gives: it is neither made nor limited",
-                         group->path);
+        (void)str_format(
+            buf, size,
+            "%s of %s is outside the 'scope' that masu.yaml gives: the group is neither made nor "
+            "limited",
+            knobs[setting->knob].key, group->path);
         return buf;
     }
     if (!group->ids[setting->hierarchy] && !makes) {

@@ -157,7 +157,7 @@ static bool plan_is_empty(void *argument)
 static void group_that_the_policy_names_is_made_and_given_back(void **state)
 {
     struct daemon *d = *state;
-    char path[GROUP_PATH_MAX], text[64];
+    char path[GROUP_PATH_MAX], text[64], *output;
     str_format(path, sizeof path, "%s/made/deep", d->root);
     struct held made = {d, path, 20000};
     daemon_set_policy(d, makes);
@@ -166,6 +166,9 @@ static void group_that_the_policy_names_is_made_and_given_back(void **state)
     expect(d, 0, "apply", NULL);
     assert_true(wait_until(is_made, &made, 10));
     assert_true(wait_until(plan_is_empty, d, 10));
+    assert_int_equal(masu(d, &output, "explain", path, NULL), 0);
+    assert_non_null(strstr(output, "the policy makes this group with it"));
+    free(output);
 
     apply(d, "quotas: {}\n");
     assert_int_equal(cpu_quota(d, path), -1);
