@@ -155,6 +155,8 @@ void route_graph(struct exchange *exchange)
 {
     struct message_query query = {.kind = QUERY_GRAPH};
     char *file = exchange->args[1];
+    const struct number_bounds widths = {1, SIZE_MAX_PIXELS, WIDTH_DEFAULT},
+                               heights = {1, SIZE_MAX_PIXELS, HEIGHT_DEFAULT};
     uint64_t width, height;
 
     query.svg = str_ends(file, ".svg");
@@ -164,8 +166,8 @@ void route_graph(struct exchange *exchange)
     }
     file[strlen(file) - strlen(".svg")] = '\0';
     if (!read_metric(exchange, file, &query) || !read_span(exchange, &query) ||
-        !exchange_number(exchange, "width", &width, WIDTH_DEFAULT, SIZE_MAX_PIXELS) ||
-        !exchange_number(exchange, "height", &height, HEIGHT_DEFAULT, SIZE_MAX_PIXELS))
+        !exchange_number(exchange, "width", &widths, &width) ||
+        !exchange_number(exchange, "height", &heights, &height))
         return;
     query.width = (uint32_t)width;
     query.height = (uint32_t)height;
@@ -176,10 +178,11 @@ void route_graph(struct exchange *exchange)
 void route_events(struct exchange *exchange)
 {
     struct message_query query = {.kind = QUERY_EVENTS};
+    const struct number_bounds limits = {1, EVENTS_MAX, EVENTS_DEFAULT}, numbers = {0, UINT64_MAX, 0};
     uint64_t limit;
 
-    if (!exchange_number(exchange, "limit", &limit, EVENTS_DEFAULT, EVENTS_MAX) ||
-        !exchange_number(exchange, "after", &query.after, 0, UINT64_MAX) ||
+    if (!exchange_number(exchange, "limit", &limits, &limit) ||
+        !exchange_number(exchange, "after", &numbers, &query.after) ||
         !exchange_event_filter(exchange, &query.filter))
         return;
     query.limit = (uint32_t)limit;

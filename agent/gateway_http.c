@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -90,17 +91,45 @@ const char *exchange_query(const struct exchange *exchange, const char *name)
     return evhttp_find_header(&exchange->query, name);
 }
 
-bool exchange_number(struct exchange *exchange, const char *name, uint64_t *ret, uint64_t fallback,
-                     uint64_t maximum)
+bool exchange_number(struct exchange *exchange, const char *name, const struct number_bounds *bounds,
+                     uint64_t *ret)
 {
     const char *text = exchange_query(exchange, name);
 
-    *ret = fallback;
-    if (!text || (!str_to_u64(text, ret) && *ret <= maximum))
+    *ret = bounds->fallback;
+    if (!text || (!str_to_u64(text, ret) && *ret >= bounds->least && *ret <= bounds->most))
         return true;
-    reply_error(exchange->request, 400, "%s is '%.40s', expected a number up to %llu", name, text,
-                (unsigned long long)maximum);
+    reply_error(exchange->request, 400, "%s is '%.40s', expected a number from %llu to %llu", name, text,
+                (unsigned long long)bounds->least, (unsigned long long)bounds->most);
     return false;
+}
+
+static bool is_among(const char *name, const char *known)
+{
+    size_t len = strlen(name);
+
+    for (; *known; known += strspn(known, " ")) {
+        size_t part = strcspn(known, " ");
+        if (part == len && !strncmp(known, name, len))
+            return true;
+        known += part;
+    }
+    return false;
+}
+
+bool exchange_check_query(struct exchange *exchange, const char *known)
+{
+    const struct evkeyval *parameter;
+
+    TAILQ_FOREACH(parameter, &exchange->query, next)
+    {
+        if (is_among(parameter->key, known))
+            continue;
+        reply_error(exchange->request, 400, "there is no parameter '%.40s' here%s%s", parameter->key,
+                    *known ? "; expected some of: " : ", nor any other", known);
+        return false;
+    }
+    return true;
 }
 
 static bool read_path(struct exchange *exchange, const char *text, struct event_filter *ret)

@@ -29,9 +29,15 @@ void gateway_http_close(struct gateway_listener *listener);
 
 /* The query parameter, or NULL. */
 const char *exchange_query(const struct exchange *exchange, const char *name);
-/* A number within bounds, @fallback when it is not given. False: a 400 was replied. */
-bool exchange_number(struct exchange *exchange, const char *name, uint64_t *ret, uint64_t fallback,
-                     uint64_t maximum);
+/* What a number may be, and what it is when it is not given. */
+struct number_bounds {
+    uint64_t least, most, fallback;
+};
+/* False: a 400 was replied. */
+bool exchange_number(struct exchange *exchange, const char *name, const struct number_bounds *bounds,
+                     uint64_t *ret);
+/* Whether every parameter is one of @known, names that spaces part. False: a 400 was replied. */
+bool exchange_check_query(struct exchange *exchange, const char *known);
 
 /* path= and type= of events. False: a 400 was replied. */
 bool exchange_event_filter(struct exchange *exchange, struct event_filter *ret);

@@ -8,36 +8,35 @@ struct route {
     enum evhttp_cmd_type method;
     const char *pattern; /* {…} matches one part, which stands percent-encoded in the request */
     route_fn *handler;
-    bool local_only; /* changes something: only by the unix socket, whose clients have credentials */
+    const char *query; /* its parameters, parted by spaces; NULL: a scraper or a browser adds what it likes */
+    bool local_only;   /* changes something: only by the unix socket, whose clients have credentials */
     const char *help;
 };
 
 static const struct route routes_table[] = {
-    {EVHTTP_REQ_GET, "/", route_page, false, "The dashboard"},
-    {EVHTTP_REQ_GET, "/metrics", route_metrics, false,
+    {EVHTTP_REQ_GET, "/", route_page, NULL, false, "The dashboard"},
+    {EVHTTP_REQ_GET, "/metrics", route_metrics, NULL, false,
      "Every number in Prometheus' text format, or OpenMetrics when asked for"},
-    {EVHTTP_REQ_GET, "/graph/{path}/{file}", route_graph, false,
-     "A graph, METRIC.png or METRIC.svg; last=, width=, height="},
-    {EVHTTP_REQ_GET, "/api/v1", route_help, false, "This list"},
-    {EVHTTP_REQ_GET, "/api/v1/status", route_status, false,
+    {EVHTTP_REQ_GET, "/graph/{path}/{file}", route_graph, "last from to width height", false,
+     "A graph, METRIC.png or METRIC.svg"},
+    {EVHTTP_REQ_GET, "/api/v1", route_help, "", false, "This list"},
+    {EVHTTP_REQ_GET, "/api/v1/status", route_status, "", false,
      "The agent, its processes and what it found on this host"},
-    {EVHTTP_REQ_GET, "/api/v1/containers", route_containers, false,
-     "Every container; fields=, limit=, cursor="},
-    {EVHTTP_REQ_GET, "/api/v1/containers/{path}", route_container, false, "One container; fields="},
-    {EVHTTP_REQ_GET, "/api/v1/containers/{path}/history", route_history, false,
-     "Archived points; metric=, from=, to= or last="},
-    {EVHTTP_REQ_GET, "/api/v1/containers/{path}/explain", route_explain, false,
+    {EVHTTP_REQ_GET, "/api/v1/containers", route_containers, "fields limit cursor", false, "Every container"},
+    {EVHTTP_REQ_GET, "/api/v1/containers/{path}", route_container, "fields", false, "One container"},
+    {EVHTTP_REQ_GET, "/api/v1/containers/{path}/history", route_history, "metric last from to", false,
+     "Archived points of a metric, from= to to=, or the last="},
+    {EVHTTP_REQ_GET, "/api/v1/containers/{path}/explain", route_explain, "", false,
      "Which quota holds, and why not the others"},
-    {EVHTTP_REQ_GET, "/api/v1/interfaces", route_interfaces, false, "The host's network interfaces"},
-    {EVHTTP_REQ_GET, "/api/v1/events", route_events, false, "What happened; path=, type=, after=, limit="},
-    {EVHTTP_REQ_GET, "/api/v1/metrics", route_metric_table, false, "The table of metrics"},
-    {EVHTTP_REQ_GET, "/api/v1/plan", route_plan, false, "What the policy on disk would change now"},
-    {EVHTTP_REQ_POST, "/api/v1/apply", route_apply, true, "Writes what the plan says"},
-    {EVHTTP_REQ_POST, "/api/v1/release", route_release, true, "Gives back every limit"},
-    {EVHTTP_REQ_POST, "/api/v1/reload", route_reload, true, "Reads the policy anew"},
-    {EVHTTP_REQ_GET, "/api/v1/stream", route_stream, false,
-     "Server-sent events: tick after each sample, event when something happens; fields=, ticks=off, path=, "
-     "type=, after="},
+    {EVHTTP_REQ_GET, "/api/v1/interfaces", route_interfaces, "", false, "The host's network interfaces"},
+    {EVHTTP_REQ_GET, "/api/v1/events", route_events, "path type after limit", false, "What happened"},
+    {EVHTTP_REQ_GET, "/api/v1/metrics", route_metric_table, "", false, "The table of metrics"},
+    {EVHTTP_REQ_GET, "/api/v1/plan", route_plan, "", false, "What the policy on disk would change now"},
+    {EVHTTP_REQ_POST, "/api/v1/apply", route_apply, "", true, "Writes what the plan says"},
+    {EVHTTP_REQ_POST, "/api/v1/release", route_release, "", true, "Gives back every limit"},
+    {EVHTTP_REQ_POST, "/api/v1/reload", route_reload, "", true, "Reads the policy anew"},
+    {EVHTTP_REQ_GET, "/api/v1/stream", route_stream, "fields ticks path type after", false,
+     "Server-sent events: tick after each sample, unless ticks=off, and event when something happens"},
 };
 
 static const char *method_name(enum evhttp_cmd_type method)
@@ -74,6 +73,19 @@ static void free_args(struct exchange *exchange)
         free(exchange->args[i]);
 }
 
+/* The names of @known as JSON; null: any. */
+static json_t *parameters(const char *known)
+{
+    json_t *list = known ? json_array() : json_null();
+
+    for (; known && *known; known += strspn(known, " ")) {
+        size_t len = strcspn(known, " ");
+        json_array_append_new(list, json_stringn(known, len));
+        known += len;
+    }
+    return list;
+}
+
 static void call(struct exchange *exchange, const struct route *route, const char *const args[])
 {
     bool good = true;
@@ -82,10 +94,10 @@ static void call(struct exchange *exchange, const struct route *route, const cha
         exchange->args[i] = strndup(args[i], strcspn(args[i], "/"));
         good = good && exchange->args[i] && str_percent_decode(exchange->args[i]);
     }
-    if (good)
-        route->handler(exchange);
-    else
+    if (!good)
         reply_error(exchange->request, 400, "a part of the address is not well percent-encoded");
+    else if (!route->query || exchange_check_query(exchange, route->query))
+        route->handler(exchange);
     free_args(exchange);
 }
 
@@ -122,10 +134,10 @@ void route_help(struct exchange *exchange)
     json_t *list = json_array();
 
     for (size_t i = 0; i < ARRAY_LEN(routes_table); i++)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:b, s:s}", "method", method_name(routes_table[i].method),
-                                        "path", routes_table[i].pattern, "unix_only",
-                                        routes_table[i].local_only, "help", routes_table[i].help));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:o, s:b, s:s}", "method", method_name(routes_table[i].method),
+                            "path", routes_table[i].pattern, "query", parameters(routes_table[i].query),
+                            "unix_only", routes_table[i].local_only, "help", routes_table[i].help));
     reply_json(exchange->request, 200, json_pack("{s:o}", "routes", list));
 }
 

@@ -362,7 +362,7 @@ static bool read_last_heard(struct exchange *exchange, uint64_t *ret)
     const char *header =
         evhttp_find_header(evhttp_request_get_input_headers(exchange->request), "Last-Event-ID");
 
-    if (!exchange_number(exchange, "after", ret, 0, UINT64_MAX))
+    if (!exchange_number(exchange, "after", &(struct number_bounds){0, UINT64_MAX, 0}, ret))
         return false;
     if (!*ret && header && str_to_u64(header, ret))
         *ret = 0;

@@ -63,6 +63,21 @@ static void wrong_addresses_and_methods_are_told_apart(void **state UNUSED)
     stage_assert_refused(stage_get("GET /api/v1/containers/%zz"), 400, "percent");
     stage_assert_refused(stage_get("GET /api/v1/containers?limit=many"), 400, "limit is 'many'");
     stage_assert_refused(stage_get("GET /api/v1/containers?fields=nmae"), 400, "fields is 'nmae'");
+    stage_assert_refused(stage_get("GET /api/v1/containers?limit=0"), 400, "a number from 1 to 5000");
+    stage_assert_refused(stage_get("GET /api/v1/containers?limit=5001"), 400, "a number from 1 to 5000");
+    stage_assert_refused(stage_get("GET /api/v1/events?limit=0"), 400, "a number from 1 to 10000");
+}
+
+static void a_parameter_that_nobody_reads_is_refused(void **state UNUSED)
+{
+    stage_assert_refused(stage_get("GET /api/v1/containers?limit=2&field=name"), 400,
+                         "there is no parameter 'field' here; expected some of: fields limit cursor");
+    stage_assert_refused(stage_get("GET /api/v1/events?types=born"), 400, "path type after limit");
+    stage_assert_refused(stage_get("GET /api/v1/events?lim=3"), 400, "'lim'");
+    stage_assert_refused(stage_get("GET /api/v1/status?x=1"), 400, "'x' here, nor any other");
+    char *reply = stage_get("GET /metrics?module=any"); /* scrapers add what they like */
+    assert_int_equal(stage_status(reply), 200);
+    free(reply);
 }
 
 static void a_head_gets_the_length_and_no_body(void **state UNUSED)
@@ -406,6 +421,7 @@ int main(void)
         cmocka_unit_test(containers_are_listed_page_by_page_the_host_first),
         cmocka_unit_test(a_container_is_found_by_its_encoded_path_until_it_goes),
         cmocka_unit_test(wrong_addresses_and_methods_are_told_apart),
+        cmocka_unit_test(a_parameter_that_nobody_reads_is_refused),
         cmocka_unit_test(a_head_gets_the_length_and_no_body),
         cmocka_unit_test(a_page_of_another_site_cannot_reach_the_port_by_a_name),
         cmocka_unit_test(the_port_changes_nothing),

@@ -117,16 +117,16 @@ void route_containers(struct exchange *exchange)
     struct gateway *gateway = exchange->gateway;
     struct json_host host = gateway_json_host(gateway);
     struct json_fields fields;
+    const struct number_bounds limits = {1, LIMIT_MAX, LIMIT_DEFAULT}, cursors = {0, BUS_VIEWS_MAX, 0};
     uint64_t limit, cursor, count = 0;
     struct view view;
     bool given = exchange_query(exchange, "cursor") != NULL;
 
-    if (!read_fields(exchange, &fields) ||
-        !exchange_number(exchange, "limit", &limit, LIMIT_DEFAULT, LIMIT_MAX) ||
-        !exchange_number(exchange, "cursor", &cursor, 0, BUS_VIEWS_MAX))
+    if (!read_fields(exchange, &fields) || !exchange_number(exchange, "limit", &limits, &limit) ||
+        !exchange_number(exchange, "cursor", &cursors, &cursor))
         return;
     json_t *list = json_array();
-    if (!given && limit && gateway_views_host(&gateway->views, gateway->bus, &view) && ++count)
+    if (!given && gateway_views_host(&gateway->views, gateway->bus, &view) && ++count)
         json_array_append_new(list, json_container(&host, &fields, &view));
     uint32_t slot = (uint32_t)cursor, end = bus_view_limit(gateway->bus);
     for (; slot < end && count < limit; slot++)

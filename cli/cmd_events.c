@@ -156,6 +156,8 @@ static int show_events(const struct args *args, uint64_t limit, const char *filt
     struct follow follow = {.filter = filter, .json = args->json};
     struct buf address = BUF_NULL;
 
+    if (!limit)
+        return follow_stream(&follow);
     buf_printf(&address, "/api/v1/events?limit=%llu%s", (unsigned long long)limit, filter);
     json_t *answer = buf_error(&address) ? NULL : client_get(address.data);
     buf_fini(&address);
@@ -174,11 +176,12 @@ static int run(const struct args *args)
                *type = args_value(args, &command_events, "type");
     struct buf filter = BUF_NULL;
     uint64_t limit = LIMIT_DEFAULT;
+    bool following = args_value(args, &command_events, "follow") != NULL;
     uint32_t types;
     int code = EXIT_FAILED;
 
-    if (limit_text && str_to_u64(limit_text, &limit)) {
-        fprintf(stderr, "masu events: --limit takes a number\n");
+    if (limit_text && (str_to_u64(limit_text, &limit) || (!limit && !following))) {
+        fprintf(stderr, "masu events: --limit takes a number, 0 only with --follow\n");
         return EXIT_WRONG_USAGE;
     }
     if (type && !event_types_parse(type, &types))

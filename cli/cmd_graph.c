@@ -80,6 +80,10 @@ static void put_span(struct buf *address, const struct args *args)
 {
     buf_puts(address, "last=");
     client_put_part(address, option(args, "last") ? option(args, "last") : "1h");
+}
+
+static void put_size(struct buf *address, const struct args *args)
+{
     for (size_t i = 0; i < 2; i++) {
         const char *name = i ? "height" : "width", *value = option(args, name);
         if (value) {
@@ -122,6 +126,7 @@ static int save_graph(const struct args *args, const char *path, const char *fil
     client_put_part(&address, path);
     buf_printf(&address, "/%s.%s?", args->words[1], str_ends(file, ".svg") ? "svg" : "png");
     put_span(&address, args);
+    put_size(&address, args);
     bool got = !buf_error(&address) && client_get_bytes(address.data, &image);
     int code = got ? write_image(&image, file) : EXIT_FAILED;
     buf_fini(&address);

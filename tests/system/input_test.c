@@ -276,6 +276,8 @@ static void wrong_usage_and_missing_daemon_have_their_exit_codes(void **state)
     free(output);
     assert_int_equal(masu(d, &output, "graph", NULL), 64);
     free(output);
+    assert_int_equal(masu(d, &output, "events", "--limit", "0", NULL), 64);
+    free(output);
     assert_int_equal(
         masu(d, &output, "graph", "no-such-container", "cpu_usage", "-o", "/tmp/masu-test-no.png", NULL), 1);
     assert_non_null(strstr(output, "no-such-container"));
