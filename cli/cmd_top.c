@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_COLUMNS = 40, COLUMNS = CONTAINER_CELLS + 2, WHY_MAX = 512 };
+enum { NAME_MAX_COLUMNS = 40, COLUMNS = CONTAINER_CELLS + 2, WHY_MAX = 512, BESIDE_ROWS = 4 };
 
 /* What the table may be sorted by. */
 static const struct order {
@@ -86,23 +86,41 @@ static void put_row(struct table *table, const json_t *container)
 
 static void put_host(struct buf *out, const json_t *list, size_t shown, const struct top *top)
 {
-    char cpu[SHOW_MAX], cores[SHOW_MAX], memory[SHOW_MAX], total[SHOW_MAX];
+    char cpu[SHOW_MAX], cores[SHOW_MAX], memory[SHOW_MAX], total[SHOW_MAX], groups[SHOW_MAX];
+    char of_cores[2 * SHOW_MAX + 16] = "", of_memory[2 * SHOW_MAX + 16] = "", sorted[2 * SHOW_MAX + 32];
     const json_t *host = json_array_get(list, 0), *values = show_member(host, "sample.metrics");
     bool known = !strcmp(show_text(host, "kind"), "host");
 
-    paint_put(out, PAINT_BOLD, known ? show_text(host, "name") : "masu");
-    if (known)
-        buf_printf(out, "  %s of %s cores, %s of %s",
+    if (known) {
+        str_format(of_cores, sizeof of_cores, "  %s of %s cores",
                    show_cores(show_member(host, "sample.rates.cpu_usage"), cpu),
-                   show_count(json_object_get(values, "cpu_limit"), cores),
+                   show_count(json_object_get(values, "cpu_limit"), cores));
+        str_format(of_memory, sizeof of_memory, ", %s of %s",
                    show_bytes(json_object_get(values, "memory_usage"), memory),
                    show_bytes(json_object_get(values, "memory_limit"), total));
-    char groups[SHOW_MAX];
-    show_counted((double)(json_array_size(list) - known), "group", "groups", groups);
-    buf_printf(out, "  %zu of %s by %s", shown, groups, top->order->name);
-    if (top->screen)
-        paint_put(out, PAINT_DIM, "   q quit · c cpu · m memory · i io · n name · a all");
+    }
+    str_format(sorted, sizeof sorted, "  %zu of %s by %s", shown,
+               show_counted((double)(json_array_size(list) - known), "group", "groups", groups),
+               top->order->name);
+    const struct paint_part parts[] = {
+        {PAINT_BOLD, known ? show_text(host, "name") : "masu"},
+        {PAINT_NONE, of_cores},
+        {PAINT_NONE, of_memory},
+        {PAINT_NONE, sorted},
+        {PAINT_DIM, top->screen ? "   q quit" : ""},
+        {PAINT_DIM, top->screen ? " · c cpu · m memory · i io · n name · a all" : ""},
+    };
+    paint_line(out, parts, ARRAY_LEN(parts), top->screen ? screen_width(top->screen) : 0);
     buf_puts(out, "\n\n");
+}
+
+/* The page ends with a newline, and its first line must not scroll away. */
+static size_t rows_that_fit(const struct top *top, size_t count)
+{
+    unsigned height = top->screen ? screen_height(top->screen) : 0;
+    size_t rows = height > BESIDE_ROWS ? height - BESIDE_ROWS : 0;
+
+    return top->screen && rows < count ? rows : count;
 }
 
 static int render(const struct top *top, const json_t *list, struct buf *out)
@@ -116,8 +134,7 @@ static int render(const struct top *top, const json_t *list, struct buf *out)
         return -ENOMEM;
     memcpy(columns + 2, container_columns, sizeof container_columns);
     table_init(&table, columns, COLUMNS);
-    unsigned height = top->screen ? screen_height(top->screen) : 0, rows = height > 4 ? height - 4 : 0;
-    size_t shown = rows && rows < count ? rows : count;
+    size_t shown = rows_that_fit(top, count);
     for (size_t i = 0; i < shown; i++)
         put_row(&table, chosen[i]);
     put_host(out, list, shown, top);

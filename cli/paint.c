@@ -1,8 +1,11 @@
 #include "cli/paint.h"
+#include "base/str.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <wchar.h>
+
+enum { LINE_MAX_BYTES = 512 };
 
 static const char *const sequences[] = {
     [PAINT_NONE] = "",         [PAINT_BOLD] = "\033[1m",    [PAINT_DIM] = "\033[2m",
@@ -53,6 +56,41 @@ unsigned paint_width(const char *text)
         text += len;
     }
     return width;
+}
+
+/* How many bytes of @text fit into @width columns, whole characters of UTF-8. */
+static size_t fitting(const char *text, unsigned width)
+{
+    char head[LINE_MAX_BYTES];
+    size_t len = strlen(text);
+
+    if (len >= sizeof head)
+        len = sizeof head - 1;
+    memcpy(head, text, len);
+    head[len] = '\0';
+    while (paint_width(head) > width) {
+        while (len && ((unsigned char)head[len - 1] & 0xc0) == 0x80)
+            len--;
+        head[len ? --len : 0] = '\0';
+    }
+    return len;
+}
+
+void paint_line(struct buf *out, const struct paint_part *parts, unsigned count, unsigned width)
+{
+    unsigned used = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        char cut[LINE_MAX_BYTES];
+        used += paint_width(parts[i].text);
+        if (!width || used <= width) {
+            paint_put(out, parts[i].paint, parts[i].text);
+            continue;
+        }
+        if (i == 0 && str_format(cut, sizeof cut, "%.*s", (int)fitting(parts[0].text, width), parts[0].text))
+            paint_put(out, parts[0].paint, cut);
+        return;
+    }
 }
 
 enum paint paint_of_level(const char *level)
