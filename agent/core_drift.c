@@ -221,7 +221,8 @@ static void tell_all(struct core *core, const struct plan *plan)
             continue;
         if (subject->drift_round)
             note_fight(core, subject);
-        subject->drift_round = subject->drift_pending = false;
+        subject->drift_round = false;
+        subject->drift_pending &= subject->replan; /* somebody wrote after the reading: the next plan tells */
     }
 }
 

@@ -273,19 +273,38 @@ struct gather *gather_one(struct core *core, struct group *group)
     return add_below(gather, top ? top : group, index, true) == 0 ? gather : gather_free(gather);
 }
 
-/* What the group's parent hands down to it, on v2: not every controller can be told from its files. */
+/* Whether a group that the policy makes lies below @path. */
+static bool leads_to_made(const struct policy *policy, const char *path)
+{
+    size_t len = strlen(path);
+    for (unsigned i = 0; i < policy->group_count; i++)
+        if (strncmp(policy->groups[i].path, path, len) == 0 && policy->groups[i].path[len] == '/')
+            return true;
+    return false;
+}
+
+/* The line of a v2 file of the group, on the heap; NULL: it cannot be read. */
+static char *read_words(const struct cgroup_host *host, int v2, const char *path, const char *file)
+{
+    char name[GROUP_PATH_MAX + 32], text[CGROUP_CONTROLLERS_MAX];
+    str_format(name, sizeof name, ".%s/%s", path, file);
+    if (fs_read_at(host->hierarchies[v2].dirfd, name, text, sizeof text) < 0)
+        return NULL;
+    text[strcspn(text, "\n")] = '\0';
+    return strdup(text);
+}
+
+/* What the group's parent hands down to it, on v2: not every controller can be told from its files; and what
+ * it hands down itself, where that matters. */
 static void read_controllers(struct gather *gather, struct plan_group *entry)
 {
     const struct cgroup_host *host = &gather->core->host;
     int v2 = cgroup_host_find(host, "");
-    char name[GROUP_PATH_MAX + 32], text[CGROUP_CONTROLLERS_MAX];
     if (v2 < 0 || !entry->ids[v2])
         return;
-    str_format(name, sizeof name, ".%s/cgroup.controllers", entry->path);
-    if (fs_read_at(host->hierarchies[v2].dirfd, name, text, sizeof text) < 0)
-        return;
-    text[strcspn(text, "\n")] = '\0';
-    entry->controllers = strdup(text);
+    entry->controllers = read_words(host, v2, entry->path, "cgroup.controllers");
+    if (leads_to_made(gather->policy, entry->path))
+        entry->passes_on = read_words(host, v2, entry->path, "cgroup.subtree_control");
 }
 
 /* Who sits where matters for rules that hold per leaf, and on v2, where only empty groups hand controllers
@@ -412,6 +431,7 @@ struct gather *gather_free(struct gather *gather)
     for (unsigned i = 0; i < gather->count; i++) {
         free_text(gather->groups[i].path);
         free_text(gather->groups[i].controllers);
+        free_text(gather->groups[i].passes_on);
     }
     free(gather->groups);
     free(gather);

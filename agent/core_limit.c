@@ -196,11 +196,11 @@ void core_limit_born(struct core *core, struct subject *subject)
 {
     take_found(core, subject);
     find_quota(core, subject);
-    core_publish_view(core, subject);
+    if (core->scanned_once && subject->quota)
+        core_settle_begin(core, subject);
+    core_publish_view(core, subject); /* after the window has begun, or it would look settled */
     if (!core->scanned_once)
         return;
-    if (subject->quota)
-        core_settle_begin(core, subject);
     if (subject->quota || subject->found.count > 0)
         core_plan_subject(core,
                           subject); /* without a quota: what an earlier name's quota wrote is given back */

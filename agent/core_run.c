@@ -299,7 +299,7 @@ static void run_make(struct core *core, struct plan_run *run)
     if (run->made_error == 0 && (run->purpose == PURPOSE_GROUPS || run->purpose == PURPOSE_START))
         core_drift_filter(core, &run->plan);
     struct subject *subject = core_run_subject(core, run->id, run->path);
-    if (subject)
+    if (subject && !subject->replan) /* else somebody wrote after the reading: the next plan tells */
         subject->drift_pending = false;
 }
 

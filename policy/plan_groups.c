@@ -80,12 +80,23 @@ static uint32_t useful_hierarchies(const struct plan_work *work)
     return bits;
 }
 
-/* Notes at each parent which controllers it already enables: some child of it has them. */
+static uint32_t named_controllers(const char *text)
+{
+    uint32_t bits = 0;
+    for (unsigned id = 0; id < KNOB_N; id++)
+        if (knobs[id].v2.controller && has_word(text, knobs[id].v2.controller))
+            bits |= 1U << controller_bit(knobs[id].v2.controller);
+    return bits;
+}
+
+/* Notes at each parent which controllers it already enables: it says so, or some child of it has them. */
 static void note_enabled(struct plan_work *work)
 {
     int h = cgroup_host_find(work->input->host, "");
     for (int i = 0; h >= 0 && i < (int)work->input->group_count; i++) {
         const struct plan_group *group = group_at(work, i);
+        if (group->passes_on)
+            work->nodes[i].enabled |= named_controllers(group->passes_on);
         uint32_t *enabled = group->parent == NONE ? &work->root_enabled : &work->nodes[group->parent].enabled;
         if (!group->ids[h] || is_root(group))
             continue;

@@ -27,6 +27,8 @@ struct plan_group {
     bool outside;   /* of masu.yaml's scope: neither made nor limited, each of its keys is refused */
     const char *controllers; /* v2: its cgroup.controllers, borrowed; NULL: told by the knobs in @have (which
                                 cannot tell whether io is there) */
+    const char *passes_on;   /* v2: its cgroup.subtree_control, borrowed; NULL: told by the controllers of its
+                                children in the array */
     const struct quota *quota;   /* NULL when not managed */
     struct knob_set have;        /* from knob_read_all; empty for missing ones */
     struct knob_set found;       /* found values (what was there before masu first wrote), for release */

@@ -164,6 +164,12 @@ static void controllers_are_enabled_above_groups_that_masu_makes(void **state)
     assert_string_equal(refusal(&s),
                         "/batch/night has no cpu controller: /batch is not masu's: enable it in its "
                         "cgroup.subtree_control, or name it under 'groups'");
+    batch->controllers = batch->passes_on = "cpu memory"; /* so nothing has to be enabled in it */
+    assert_string_equal(planned(&s, text), "make /batch/night in 40\n"
+                                           "/batch/night memory.limit -1 -> 67108864\n"
+                                           "/batch/night cpu.weight 100 -> 50\n");
+    batch->controllers = "memory";
+    batch->passes_on = NULL;
     batch->masu_made = true;
     batch->populated = true; /* "+cpu" would silently turn it threaded */
     assert_string_equal(planned(&s, text), "make /batch/night in 40\n");

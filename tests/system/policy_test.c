@@ -75,7 +75,7 @@ static bool is_settled(void *argument)
     struct held *h = argument;
     json_t *c = container(h->d, h->path);
     json_t *settling = json_object_get(c, "settling");
-    bool settled = c && !json_is_true(settling);
+    bool settled = json_is_true(json_object_get(c, "managed")) && json_is_false(settling);
     json_decref(c);
     return settled;
 }
