@@ -442,6 +442,45 @@ json_t *api(struct daemon *d, const char *path)
     return answer;
 }
 
+pid_t role_pid(struct daemon *d, const char *role)
+{
+    json_t *status = api(d, "/api/v1/status"), *process;
+    size_t i;
+    pid_t pid = 0;
+    json_array_foreach(json_object_get(status, "processes"), i,
+                       process) if (strcmp(json_string_value(json_object_get(process, "role")), role) == 0)
+        pid = (pid_t)json_integer_value(json_object_get(process, "pid"));
+    json_decref(status);
+    return pid;
+}
+
+unsigned count_events(struct daemon *d, const char *path, const char *type, const char *level)
+{
+    char query[GROUP_PATH_MAX + 64];
+    str_format(query, sizeof query, "/api/v1/events?limit=500&path=%s&type=%s", path, type);
+    json_t *answer = api(d, query);
+    size_t i;
+    json_t *event;
+    unsigned count = 0;
+    json_array_foreach(json_object_get(answer, "events"), i, event)
+    {
+        const char *l = json_string_value(json_object_get(event, "level"));
+        assert_string_equal(json_string_value(json_object_get(event, "path")), path);
+        assert_string_equal(json_string_value(json_object_get(event, "type")), type);
+        count += !level || (l && strcmp(l, level) == 0);
+    }
+    json_decref(answer);
+    return count;
+}
+
+double host_sample(struct daemon *d)
+{
+    json_t *c = container(d, "/");
+    double time = json_number_value(json_object_get(json_object_get(c, "sample"), "time"));
+    json_decref(c);
+    return time;
+}
+
 json_t *container(struct daemon *d, const char *path)
 {
     char url[GROUP_PATH_MAX * 3 + 64] = "/api/v1/containers/";

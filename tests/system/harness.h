@@ -45,6 +45,12 @@ char *http_get(struct daemon *d, const char *path, long *ret_status, size_t *ret
 /* GET of a whole address, through @socket when it is not NULL. */
 char *http_get_url(const char *socket, const char *url, long *ret_status, size_t *ret_len);
 json_t *api(struct daemon *d, const char *path);
+/* The process of a role, as status tells it; 0 while it is down. */
+pid_t role_pid(struct daemon *d, const char *role);
+/* How many events of @type the group has, of @level when it is not NULL. */
+unsigned count_events(struct daemon *d, const char *path, const char *type, const char *level);
+/* The time of the host's newest sample. */
+double host_sample(struct daemon *d);
 
 /* A group below the root, in every hierarchy. @name "web" makes ROOT/web; the path is written to @ret_path.
  */

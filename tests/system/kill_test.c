@@ -36,18 +36,6 @@ static unsigned rounds(void)
 /* In the order of a round; masud is killed too, and started again. */
 static const char *const victims[VICTIMS] = {"core", "enforcer", "archiver", "gateway", "courier", "masud"};
 
-static pid_t role_pid(struct daemon *d, const char *role)
-{
-    json_t *status = api(d, "/api/v1/status"), *process;
-    size_t i;
-    pid_t pid = 0;
-    json_array_foreach(json_object_get(status, "processes"), i,
-                       process) if (strcmp(json_string_value(json_object_get(process, "role")), role) == 0)
-        pid = (pid_t)json_integer_value(json_object_get(process, "pid"));
-    json_decref(status);
-    return pid;
-}
-
 struct comeback {
     struct daemon *d;
     const char *role;
@@ -115,14 +103,6 @@ static pid_t churn(struct daemon *d)
 
 /* The host's samples that the API showed just before each kill. */
 static double seen[ROUNDS];
-
-static double host_sample(struct daemon *d)
-{
-    json_t *c = container(d, "/");
-    double time = json_number_value(json_object_get(json_object_get(c, "sample"), "time"));
-    json_decref(c);
-    return time;
-}
 
 /* A sample whose tick is over for certain: what is in flight at the kill may be lost. */
 static double last_whole_tick(struct daemon *d)

@@ -114,35 +114,16 @@ static void busy_loop_is_held_to_a_fifth_of_a_core(void **state)
     assert_true(wait_until(is_gone, &g, 30));
 }
 
-static bool has_event(struct daemon *d, const char *path, const char *type, const char *level)
-{
-    char query[GROUP_PATH_MAX + 64];
-    str_format(query, sizeof query, "/api/v1/events?path=%s&type=%s", path, type);
-    json_t *answer = api(d, query);
-    size_t i;
-    json_t *event;
-    bool found = false;
-    json_array_foreach(json_object_get(answer, "events"), i, event)
-    {
-        const char *l = json_string_value(json_object_get(event, "level"));
-        assert_string_equal(json_string_value(json_object_get(event, "path")), path);
-        assert_string_equal(json_string_value(json_object_get(event, "type")), type);
-        found |= !level || (l && strcmp(l, level) == 0);
-    }
-    json_decref(answer);
-    return found;
-}
-
 static bool has_oom_event(void *argument)
 {
     struct group_in *g = argument;
-    return has_event(g->d, g->path, "oom_kill", NULL);
+    return count_events(g->d, g->path, "oom_kill", NULL);
 }
 
 static bool has_drift_event(void *argument)
 {
     struct group_in *g = argument;
-    return has_event(g->d, g->path, "drift", NULL);
+    return count_events(g->d, g->path, "drift", NULL);
 }
 
 static void assert_only_kills_are_shown(struct daemon *d, const char *container)
@@ -169,8 +150,8 @@ static void grower_is_stopped_by_the_kernel_and_was_announced(void **state)
     waitpid(pid, &status, 0);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     assert_true(wait_until(has_oom_event, &g, 30));
-    assert_true(has_event(d, path, "pressure", "medium") || has_event(d, path, "pressure", "critical"));
-    assert_true(has_event(d, path, "pressure", "oom"));
+    assert_true(count_events(d, path, "pressure", "medium") || count_events(d, path, "pressure", "critical"));
+    assert_true(count_events(d, path, "pressure", "oom"));
     assert_only_kills_are_shown(d, "web2");
     remove_group(d, path);
     assert_only_kills_are_shown(d, path); /* what is gone is known by its path */
@@ -195,7 +176,7 @@ static void runtime_that_writes_later_does_not_win(void **state)
     assert_true(wait_until(is_held, &g, 30));
     sleep(1);
     assert_int_equal(quota_usec(d, path), 20000);
-    assert_false(has_event(d, path, "drift", NULL));
+    assert_false(count_events(d, path, "drift", NULL));
     remove_group(d, path);
 }
 

@@ -54,21 +54,6 @@ static bool is_held(void *argument)
     return cpu_quota(h->d, h->path) == h->usec;
 }
 
-static bool has_event(struct daemon *d, const char *path, const char *type)
-{
-    json_t *answer = api(d, "/api/v1/events?limit=500"), *event;
-    size_t i;
-    bool found = false;
-    json_array_foreach(json_object_get(answer, "events"), i, event)
-    {
-        const char *p = json_string_value(json_object_get(event, "path"));
-        const char *t = json_string_value(json_object_get(event, "type"));
-        found |= p && t && strcmp(p, path) == 0 && strcmp(t, type) == 0;
-    }
-    json_decref(answer);
-    return found;
-}
-
 /* Its settle window is over: from here on a foreign write is drift. */
 static bool is_settled(void *argument)
 {
@@ -126,8 +111,8 @@ static void quotas_of_parent_and_child_hold_side_by_side(void **state)
     assert_true(wait_until(is_held, &i, 10));
     assert_int_equal(cpu_quota(d, outer), 50000);
     expect(d, 0, "plan", NULL);
-    assert_true(has_event(d, inner, "drift"));
-    assert_false(has_event(d, outer, "drift"));
+    assert_true(count_events(d, inner, "drift", NULL));
+    assert_false(count_events(d, outer, "drift", NULL));
     remove_group(d, outer);
 }
 
@@ -247,8 +232,8 @@ static void shrink_below_usage_goes_as_far_as_it_can_and_kills_nobody(void **sta
     assert_int_equal(kill(pid, 0), 0);
     assert_true(memory_limit(d, path) < 128 << 20);
     assert_true(memory_limit(d, path) >= used - (16 << 20));
-    assert_true(has_event(d, path, "limit_failed"));
-    assert_false(has_event(d, path, "drift"));
+    assert_true(count_events(d, path, "limit_failed", NULL));
+    assert_false(count_events(d, path, "drift", NULL));
     end_child(pid);
     expect(d, 0, "apply", NULL);
     assert_int_equal(memory_limit(d, path), 16 << 20);
@@ -256,18 +241,6 @@ static void shrink_below_usage_goes_as_far_as_it_can_and_kills_nobody(void **sta
 }
 
 /* ---- policies that break ---- */
-
-static pid_t core_pid(struct daemon *d)
-{
-    json_t *status = api(d, "/api/v1/status"), *process;
-    size_t i;
-    pid_t pid = 0;
-    json_array_foreach(json_object_get(status, "processes"), i,
-                       process) if (strcmp(json_string_value(json_object_get(process, "role")), "core") == 0)
-        pid = (pid_t)json_integer_value(json_object_get(process, "pid"));
-    json_decref(status);
-    return pid;
-}
 
 struct comeback {
     struct daemon *d;
@@ -277,7 +250,7 @@ struct comeback {
 static bool core_is_back(void *argument)
 {
     struct comeback *c = argument;
-    pid_t now = core_pid(c->d);
+    pid_t now = role_pid(c->d, "core");
     json_t *host = container(c->d, "/");
     json_decref(host);
     return now > 0 && now != c->before && host;
@@ -285,7 +258,7 @@ static bool core_is_back(void *argument)
 
 static void restart_core(struct daemon *d)
 {
-    struct comeback c = {d, core_pid(d)};
+    struct comeback c = {d, role_pid(d, "core")};
     assert_int_equal(kill(c.before, SIGKILL), 0);
     assert_true(wait_until(core_is_back, &c, 30));
 }
@@ -405,7 +378,7 @@ static void group_that_masu_runs_in_is_left_alone_unless_it_is_named(void **stat
 static bool tells_of_drift(void *argument)
 {
     struct held *h = argument;
-    return has_event(h->d, h->path, "drift");
+    return count_events(h->d, h->path, "drift", NULL);
 }
 
 static void enforce_off_plans_and_writes_nothing(void **state)

@@ -16,18 +16,6 @@ static const char policy[] =
     "quotas:\n"
     "  web: { match: { path: \"%s/web*\" }, cpu: { bandwidth: 0.2 }, pids: 50, drift: report }\n";
 
-static pid_t core_pid(struct daemon *d)
-{
-    json_t *status = api(d, "/api/v1/status"), *process;
-    size_t i;
-    pid_t pid = 0;
-    json_array_foreach(json_object_get(status, "processes"), i,
-                       process) if (strcmp(json_string_value(json_object_get(process, "role")), "core") == 0)
-        pid = (pid_t)json_integer_value(json_object_get(process, "pid"));
-    json_decref(status);
-    return pid;
-}
-
 struct place {
     struct daemon *d;
     const char *path;
@@ -68,7 +56,7 @@ static bool next_core_works(void *argument)
 {
     const struct place *p = argument;
     json_t *status = api(p->d, "/api/v1/status");
-    bool works = core_pid(p->d) > 0 && core_pid(p->d) != p->core &&
+    bool works = role_pid(p->d, "core") > 0 && role_pid(p->d, "core") != p->core &&
                  json_integer_value(json_object_get(json_object_get(status, "sampling"), "ticks")) >= 3;
     json_decref(status);
     return works;
@@ -82,31 +70,16 @@ static double born(struct daemon *d, const char *path)
     return time;
 }
 
-static unsigned events(struct daemon *d, const char *path, const char *type)
-{
-    json_t *answer = api(d, "/api/v1/events?limit=500"), *event;
-    unsigned count = 0;
-    size_t i;
-    json_array_foreach(json_object_get(answer, "events"), i, event)
-    {
-        const char *at = json_string_value(json_object_get(event, "path"));
-        const char *what = json_string_value(json_object_get(event, "type"));
-        count += at && what && strcmp(at, path) == 0 && strcmp(what, type) == 0;
-    }
-    json_decref(answer);
-    return count;
-}
-
 static bool is_told_gone(void *argument)
 {
     const struct place *p = argument;
-    return events(p->d, p->path, "gone") == 1;
+    return count_events(p->d, p->path, "gone", NULL) == 1;
 }
 
 /* @removed goes away while core is not there to see it. */
 static void core_dies(struct daemon *d, const char *removed)
 {
-    struct place p = {d, removed, core_pid(d)};
+    struct place p = {d, removed, role_pid(d, "core")};
     assert_true(p.core > 0);
     assert_int_equal(kill(p.core, SIGSTOP), 0);
     if (removed)
@@ -127,7 +100,7 @@ static void what_lives_on_keeps_its_past_and_what_went_away_is_told(void **state
     group_write(d, path, "pids.max", "70");
     assert_true(wait_until(is_left_alone, &kept, 30));
     double since = born(d, path);
-    assert_int_equal(events(d, path, "drift"), 1);
+    assert_int_equal(count_events(d, path, "drift", NULL), 1);
 
     core_dies(d, other);
     assert_true(wait_until(is_not_listed, &lost, 30));
@@ -135,7 +108,7 @@ static void what_lives_on_keeps_its_past_and_what_went_away_is_told(void **state
     assert_true(born(d, path) == since);
     assert_true(is_left_alone(&kept));
     assert_string_equal(group_file(d, path, "pids.max", text, sizeof text), "70");
-    assert_int_equal(events(d, path, "drift"), 1);
+    assert_int_equal(count_events(d, path, "drift", NULL), 1);
     remove_group(d, path);
 }
 

@@ -39,14 +39,6 @@ static bool is_held(void *argument)
     return cpu_quota(h->d, h->path) == 20000;
 }
 
-static double host_sample(struct daemon *d)
-{
-    json_t *c = container(d, "/");
-    double time = json_number_value(json_object_get(json_object_get(c, "sample"), "time"));
-    json_decref(c);
-    return time;
-}
-
 /* Groups that are made and removed without a pause, each under a new name, so that the kernel merges no news.
  */
 static pid_t churn(struct daemon *d, unsigned number)

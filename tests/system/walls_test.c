@@ -22,18 +22,6 @@
 static const char policy[] =
     "quotas:\n  web:\n    match: { path: \"%s/web\" }\n    cpu: { bandwidth: 0.5 }\n";
 
-static pid_t role_pid(struct daemon *d, const char *role)
-{
-    json_t *status = api(d, "/api/v1/status"), *process;
-    size_t i;
-    pid_t pid = 0;
-    json_array_foreach(json_object_get(status, "processes"), i,
-                       process) if (strcmp(json_string_value(json_object_get(process, "role")), role) == 0)
-        pid = (pid_t)json_integer_value(json_object_get(process, "pid"));
-    json_decref(status);
-    return pid;
-}
-
 static void status_line(pid_t pid, const char *key, char *buf, size_t size)
 {
     char path[64], text[8192];
